@@ -1,0 +1,17 @@
+"""Addresses of the console. Each module of views lists its own."""
+
+from django.urls import include, path
+
+from engage.console.views import audit, campaigns, home, inbox, measures, patients, poll, setup, worklist
+
+urlpatterns = [
+    path("", include(home)),
+    path("worklist/", include(worklist)),
+    path("inbox/", include(inbox)),
+    path("patients/", include(patients)),
+    path("campaigns/", include(campaigns)),
+    path("measures/", include(measures)),
+    path("audit/", include(audit)),
+    path("setup/", include(setup)),
+    path("poll/", include(poll)),
+]

@@ -1,0 +1,5 @@
+"""Pages: audit."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Pages: inbox."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Pages: measures."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Pages: patients."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

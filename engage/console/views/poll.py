@@ -1,0 +1,5 @@
+"""Pages: poll."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

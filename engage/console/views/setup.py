@@ -1,0 +1,5 @@
+"""Pages: setup."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Pages: worklist."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

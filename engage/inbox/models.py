@@ -1,0 +1,130 @@
+"""Conversation and Flag: what a patient said, what it may mean, and who looks after it."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+
+from engage.accounts.models import Clinic, User
+from engage.lib import clock
+from engage.messaging.models import Message
+from engage.patients.models import Patient
+
+
+class Level(models.IntegerChoices):
+    """How much a reply matters. Unsorted stands above the sorted ones until every stage has finished."""
+
+    URGENT = 0, "Urgent"
+    UNSORTED = 1, "Unsorted"
+    SIGNIFICANT = 2, "Needs a person"
+    ROUTINE = 3, "Routine"
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(user.scope())
+
+    def open(self) -> Self:
+        return self.filter(state=Conversation.State.OPEN)
+
+
+class Conversation(models.Model):
+    """All messages with one patient, or with a number that is not yet matched to one.
+
+    open (someone must look) → waiting (we answered) | snoozed (until) | closed;  any reply → open
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        WAITING = "waiting", "Waiting for the patient"
+        SNOOZED = "snoozed", "Snoozed"
+        CLOSED = "closed", "Closed"
+
+    patient = models.ForeignKey(Patient, null=True, on_delete=models.PROTECT, related_name="conversations")
+    address = models.CharField(max_length=200)  # the number last written from
+    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    level = models.PositiveSmallIntegerField(choices=Level.choices, default=Level.ROUTINE)
+    owner = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="conversations")
+    language = models.CharField(max_length=8, blank=True)  # of the last reply
+    waiting_since = models.DateTimeField(null=True)  # of the oldest reply nobody answered (business time)
+    last_heard_at = models.DateTimeField(null=True)
+    last_message_at = models.DateTimeField(default=clock.now)
+    snoozed_until = models.DateTimeField(null=True)
+    seen_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    seen_at = models.DateTimeField(null=True)  # of the last reply; None: unread
+    candidates = models.JSONField(default=list)  # patient ids on a shared number, until a person chooses
+
+    objects: ClassVar[models.Manager["Conversation"]] = ConversationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["patient"], condition=Q(patient__isnull=False), name="conversation_patient"
+            ),
+            models.UniqueConstraint(
+                fields=["address"], condition=Q(patient__isnull=True), name="conversation_unmatched"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["clinic", "level", "waiting_since", "id"], condition=Q(state="open"), name="conv_open"
+            ),
+            models.Index(fields=["clinic", "state", "-last_message_at"]),
+            models.Index(fields=["address"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"conversation:{self.pk}"
+
+
+class Flag(models.Model):
+    """Why a reply is significant: one finding of triage, or of a person.
+
+    proposed → confirmed | dismissed ("not significant"), each by a person
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        CONFIRMED = "confirmed", "Confirmed"
+        DISMISSED = "dismissed", "Not significant"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="flags")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="flags")
+    label = models.CharField(max_length=20)
+    level = models.PositiveSmallIntegerField(choices=Level.choices)
+    evidence = models.CharField(max_length=400, blank=True)  # the patient's own words
+    start = models.PositiveIntegerField(default=0)  # where they stand in the message
+    end = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=300, blank=True)
+    source = models.CharField(max_length=12)  # optout, lexicon, question, classifier, staff
+    state = models.CharField(max_length=9, choices=State.choices, default=State.PROPOSED)
+    decided_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["message", "label", "source", "start"], name="flag_once")
+        ]
+        indexes = [models.Index(fields=["conversation", "state"])]
+
+    def __str__(self) -> str:
+        return f"flag:{self.pk}"
+
+
+class Reading(models.Model):
+    """What the triage made of one reply, stage by stage; `complete` when every stage has finished."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="reading")
+    labels = models.JSONField(default=list)
+    level = models.PositiveSmallIntegerField(choices=Level.choices, default=Level.UNSORTED)
+    language = models.CharField(max_length=8, blank=True)
+    version = models.CharField(max_length=40, blank=True)
+    complete = models.BooleanField(default=False)
+    failure = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar[models.Manager["Reading"]]
+
+    def __str__(self) -> str:
+        return f"reading:{self.message_id}"

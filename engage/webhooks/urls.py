@@ -1,0 +1,5 @@
+"""Addresses the provider calls."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,155 @@
+"""The worklist: someone must act for a patient, by a time. Nothing leaves it without an outcome."""
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+
+from engage.accounts.models import Clinic, User
+from engage.lib import clock
+from engage.patients.models import Patient
+
+CLAIM_MINUTES = 15
+
+
+class Reason(models.TextChoices):
+    URGENT_REPLY = "urgent_reply", "Urgent reply"
+    REPLY = "reply", "Reply needs an answer"
+    UNMATCHED_REPLY = "unmatched_reply", "Whose reply is this?"
+    ALREADY_DONE = "already_done", "Says it is already done"
+    WANTS_VISIT = "wants_visit", "Wants a visit"
+    MAY_CANCEL = "may_cancel", "May want to cancel a visit"
+    OPT_OUT_DOUBT = "opt_out_doubt", "May want messages to stop"
+    WRONG_PERSON = "wrong_person", "Wrong person"
+    NO_WAY_TO_REACH = "no_way_to_reach", "No way to reach"
+    FIX_PHONE = "fix_phone", "Phone number to fix"
+    CALL = "call", "Call the patient"
+    DELIVERY_REVIEW = "delivery_review", "Was this text delivered?"
+    NO_TEMPLATE = "no_template", "No approved wording"
+    CHECK_DECEASED = "check_deceased", "Reported as deceased"
+    OTHER = "other", "Other"
+
+
+class Outcome(models.TextChoices):
+    ANSWERED = "answered", "Answered"
+    BOOKED = "booked", "Visit booked"
+    WILL_CALL = "will_call", "Patient will call"
+    ALREADY_DONE = "already_done", "Already done, recorded"
+    DECLINED = "declined", "Patient declined"
+    NO_ANSWER = "no_answer", "No answer"
+    LEFT_VOICEMAIL = "left_voicemail", "Left a voicemail"
+    WRONG_NUMBER = "wrong_number", "Wrong number"
+    CONTACT_FIXED = "contact_fixed", "Contact corrected"
+    HANDED_ON = "handed_on", "Handed to someone else"
+    EMERGENCY_HANDLED = "emergency_handled", "Emergency handled"
+    NOT_SIGNIFICANT = "not_significant", "Not significant"
+    NO_LONGER_NEEDED = "no_longer_needed", "No longer needed"
+    DECEASED = "deceased", "Patient has died"
+    BY_SYSTEM = "by_system", "Settled by the record"
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(user.scope())
+
+    def open(self) -> Self:
+        return self.filter(state__in=Task.OPEN_STATES)
+
+    def waiting(self) -> Self:
+        """What the list shows now: open, and not snoozed past this moment."""
+        return self.open().exclude(state=Task.State.SNOOZED, snoozed_until__gt=clock.now())
+
+
+class Task(models.Model):
+    """One entry of the worklist.
+
+    open ⇄ snoozed;  open → done (with an outcome; undo → open)
+    A claim is not a state: it lapses by itself after 15 minutes, so two people never hold one patient
+    and none is stuck.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"  # waits for somebody
+        SNOOZED = "snoozed", "Snoozed"  # comes back at snoozed_until
+        DONE = "done", "Done"  # has an outcome
+
+    OPEN_STATES = (State.OPEN, State.SNOOZED)
+
+    class Priority(models.IntegerChoices):
+        URGENT = 0, "Urgent"
+        ATTENTION = 1, "Attention"
+        ROUTINE = 2, "Routine"
+
+    class Queue(models.TextChoices):
+        COORDINATORS = "coordinators", "Coordinators"
+        NURSES = "nurses", "Nurses"
+        ONCALL = "oncall", "On call"
+        SUPERVISORS = "supervisors", "Supervisors"
+
+    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT)
+    patient = models.ForeignKey(Patient, null=True, on_delete=models.PROTECT, related_name="tasks")
+    reason = models.CharField(max_length=20, choices=Reason.choices)
+    summary = models.CharField(max_length=300)  # one sentence
+    about = models.CharField(
+        max_length=60
+    )  # "caregap:812", "conversation:7"; with the reason unique while open
+    link = models.CharField(max_length=120, blank=True)  # the console page to act on, when not the patient's
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.ROUTINE)
+    queue = models.CharField(max_length=14, choices=Queue.choices, default=Queue.COORDINATORS)
+    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="tasks")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    due_at = models.DateTimeField()
+    snoozed_until = models.DateTimeField(null=True)
+    claimed_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="claims")
+    claimed_until = models.DateTimeField(null=True)  # machine time
+    outcome = models.CharField(max_length=20, choices=Outcome.choices, blank=True)
+    outcome_note = models.TextField(blank=True)
+    closed_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    closed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now)
+    opened_by = models.CharField(max_length=60, default="system")
+
+    objects: ClassVar[models.Manager["Task"]] = TaskQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["about", "reason"], condition=~Q(state="done"), name="task_once_while_open"
+            ),
+            models.CheckConstraint(condition=~Q(state="done") | ~Q(outcome=""), name="task_done_has_outcome"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["clinic", "priority", "due_at", "id"], condition=~Q(state="done"), name="task_open"
+            ),
+            models.Index(fields=["patient", "state"]),
+            models.Index(fields=["about"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason}:{self.about}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN_STATES
+
+    @property
+    def overdue(self) -> bool:
+        return self.is_open and self.due_at < clock.now()
+
+    def held_by(self) -> User | None:
+        """Who holds it at this moment, or None."""
+        live = self.claimed_until is not None and self.claimed_until > clock.machine_now()
+        return self.claimed_by if live else None
+
+    def claim(self, user: User) -> bool:
+        """Takes every open task of the patient for 15 minutes; False when somebody else holds one."""
+        now = clock.machine_now()
+        same = Q(pk=self.pk) | (Q(patient_id=self.patient_id) if self.patient_id else Q(pk=self.pk))
+        mine = Task.objects.filter(same, state__in=self.OPEN_STATES)
+        if mine.filter(claimed_until__gt=now).exclude(claimed_by=user).exists():
+            return False
+        mine.update(claimed_by=user, claimed_until=now + timedelta(minutes=CLAIM_MINUTES))
+        self.refresh_from_db()
+        return True

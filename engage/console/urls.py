@@ -2,7 +2,18 @@
 
 from django.urls import include, path
 
-from engage.console.views import audit, campaigns, home, inbox, measures, patients, poll, setup, worklist
+from engage.console.views import (
+    audit,
+    campaigns,
+    closures,
+    home,
+    inbox,
+    measures,
+    patients,
+    poll,
+    setup,
+    worklist,
+)
 
 urlpatterns = [
     path("", include(home)),
@@ -13,5 +24,6 @@ urlpatterns = [
     path("measures/", include(measures)),
     path("audit/", include(audit)),
     path("setup/", include(setup)),
+    path("gaps/", include(closures)),
     path("poll/", include(poll)),
 ]

@@ -150,7 +150,9 @@ class Message(models.Model):
     status_conflict = models.BooleanField(default=False)  # two contradictory final answers: the first is kept
     not_before = models.DateTimeField(null=True)  # business time
     expires_at = models.DateTimeField(null=True)  # business time
-    undo_until = models.DateTimeField(null=True)  # machine time: not claimed before, so its author can take it back
+    undo_until = models.DateTimeField(
+        null=True
+    )  # machine time: not claimed before, so its author can take it back
     lease_token = models.CharField(max_length=36, blank=True)
     lease_until = models.DateTimeField(null=True)  # machine time
     attempts_made = models.PositiveSmallIntegerField(default=0)

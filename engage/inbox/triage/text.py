@@ -24,9 +24,12 @@ QUOTE_HEAD = re.compile(
     r"|-{2,} ?(?:original|forwarded|mensaje|begin).{0,60}|_{8,}|begin forwarded message)\s*:?[ \t-]*$",
     re.M | re.I,
 )
-MAIL_HEADER = re.compile(r"^(?:from|de):[^\n]{1,200}\n(?:(?:sent|date|to|subject|enviado|fecha|para|asunto):.*\n?)+", re.M | re.I)
+MAIL_HEADER = re.compile(
+    r"^(?:from|de):[^\n]{1,200}\n(?:(?:sent|date|to|subject|enviado|fecha|para|asunto):.*\n?)+", re.M | re.I
+)
 SIGNATURE = re.compile(
-    r"(?:\n[ \t]*-- ?\n.*\Z)|(?:^[ \t]*(?:sent from my|enviado desde mi|get outlook for)\b.*$)", re.M | re.I | re.S
+    r"(?:\n[ \t]*-- ?\n.*\Z)|(?:^[ \t]*(?:sent from my|enviado desde mi|get outlook for)\b.*$)",
+    re.M | re.I | re.S,
 )
 TAPBACK = re.compile(
     r"^\s*(?:liked|loved|disliked|laughed at|emphasized|questioned|reacted .{1,10} to"
@@ -52,7 +55,27 @@ SPEAK = {
     "orita": "ahorita", "aorita": "ahorita", "aora": "ahora", "muncho": "mucho", "muxo": "mucho", "mija": "hija", "mijo": "hijo",
 }  # fmt: skip
 FILLER = frozenset(
-    ["um", "uh", "uhm", "umm", "uhh", "er", "erm", "hmm", "mm", "mmm", "ah", "eh", "este", "pues", "like", "yall", "y'all", "oiga", "mire"]
+    [
+        "um",
+        "uh",
+        "uhm",
+        "umm",
+        "uhh",
+        "er",
+        "erm",
+        "hmm",
+        "mm",
+        "mmm",
+        "ah",
+        "eh",
+        "este",
+        "pues",
+        "like",
+        "yall",
+        "y'all",
+        "oiga",
+        "mire",
+    ]
 )
 FILLER_SOFT = frozenset(["este", "pues", "like", "oiga", "mire"])  # words elsewhere; dropped in voice only
 
@@ -71,7 +94,9 @@ class Word:
 @lru_cache(maxsize=20_000)
 def fold(raw: str) -> str:
     """A word without case, diacritics, apostrophes, invisible characters and drawn-out letters."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", raw) if unicodedata.category(c) not in ("Mn", "Cf"))
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", raw) if unicodedata.category(c) not in ("Mn", "Cf")
+    )
     plain = plain.casefold()
     for mark in "'’´`ʼ":
         plain = plain.replace(mark, "")

@@ -1,0 +1,5 @@
+"""Pages: closures."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,5 +1,76 @@
-"""Pages: audit."""
+"""The audit log: who saw or did what, for auditors and supervisors."""
 
-from django.urls import URLPattern
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
 
-urlpatterns: list[URLPattern] = []
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+
+from engage.accounts.models import Role
+from engage.audit.models import AuditEvent
+from engage.console.access import StaffRequest, page, viewed
+from engage.patients.models import Patient
+
+SHOWN = 100
+
+
+@page(Role.AUDITOR, Role.SUPERVISOR)
+def audit(request: StaffRequest) -> HttpResponse:
+    """Newest first, filtered by person, patient, act and day; looking is itself recorded."""
+    asked = {
+        name: request.GET.get(name, "").strip() for name in ("actor", "patient", "action", "day", "before")
+    }
+    rows = list(matching(request, asked)[: SHOWN + 1])
+    viewed(request, None, "audit.view", filters=[k for k, v in asked.items() if v])
+    return render(request, "console/audit/page.html", {
+        "asked": asked,
+        "events": with_names(request, rows[:SHOWN]),
+        "before": rows[SHOWN - 1].pk if len(rows) > SHOWN else None,
+    })  # fmt: skip
+
+
+def matching(request: StaffRequest, asked: dict[str, str]) -> QuerySet[AuditEvent]:
+    """Events of the person's clinics and of no clinic in particular, narrowed by what was asked."""
+    user = request.user
+    colleagues = type(user).objects.filter(clinics__in=user.clinic_ids()).values("pk")
+    mine = (
+        Q(clinic_id__in=user.clinic_ids())
+        | Q(clinic_id=None, actor_id__in=colleagues)
+        | Q(clinic_id=None, actor_id=None)
+    )
+    rows = AuditEvent.objects.filter(mine).order_by("-id")
+    if asked["actor"]:
+        rows = rows.filter(actor__istartswith=asked["actor"])
+    if asked["patient"].isdigit():
+        rows = rows.filter(patient_id=int(asked["patient"]))
+    if asked["action"]:
+        rows = rows.filter(action__startswith=asked["action"])
+    if asked["before"].isdigit():
+        rows = rows.filter(pk__lt=int(asked["before"]))
+    return on_day(rows, asked["day"], user)
+
+
+def on_day(rows: QuerySet[AuditEvent], day: str, user: Any) -> QuerySet[AuditEvent]:
+    """One calendar day of the person's first clinic."""
+    try:
+        wanted = date.fromisoformat(day)
+    except ValueError:
+        return rows
+    clinic = user.clinics.first()
+    zone = ZoneInfo(clinic.time_zone if clinic else "UTC")
+    return rows.filter(
+        at__gte=datetime.combine(wanted, time.min, zone), at__lte=datetime.combine(wanted, time.max, zone)
+    )
+
+
+def with_names(request: StaffRequest, rows: list[AuditEvent]) -> list[tuple[AuditEvent, Patient | None]]:
+    """Each event with the patient it is about, when this person may see them."""
+    wanted = {r.patient_id for r in rows if r.patient_id}
+    patients = Patient.objects.visible_to(request.user).in_bulk(wanted)
+    return [(row, patients.get(row.patient_id)) for row in rows]
+
+
+urlpatterns: list[URLPattern] = [path("", audit, name="audit")]

@@ -13,7 +13,6 @@ from engage.console.access import Access
 from engage.inbox.models import Conversation, Flag
 from engage.lib import clock
 from engage.messaging.models import Message, Stream, Template
-from engage.patients.models import Patient
 from engage.worklist.models import Task
 from tests.base import CastTestCase
 
@@ -99,7 +98,7 @@ class Walk(CastTestCase):
         cls.objects = {
             "patient": patient, "gap": gap, "closure": closure, "task": task, "conversation": conversation,
             "message": message, "out": out, "flag": flag, "campaign": campaign, "touch": touch,
-            "enrollment": enrollment, "template": template,
+            "enrollment": enrollment, "template": template, "clinic": clinic,
         }  # fmt: skip
         cls.people = {role: cls.user(f"walk-{role}", role) for role in Role.values}
         cls.strangers = {role: cls.user(f"walk-other-{role}", role, cls.other_clinic) for role in Role.values}
@@ -108,8 +107,10 @@ class Walk(CastTestCase):
     SUBJECTS = {
         "patient": "patient", "worklist": "task", "task": "task", "conversation": "conversation", "inbox": "conversation",
         "flag": "flag", "message": "message", "message_undo": "out", "message_cancel": "out", "campaign": "campaign",
-        "gap": "gap", "close_gap": "gap", "defer": "gap", "closure": "closure", "undo_closure": "closure", "reopen": "closure",
+        "gap": "gap", "close_gap": "gap", "defer": "gap", "closure": "closure", "undo_closure": "closure",
+        "reopen": "closure",
         "enrollment": "enrollment", "template": "template", "review": "out",
+        "setup_clinic": "clinic", "setup_approve": "template",
     }  # fmt: skip
     WORDS = {
         "slug": "urgent",

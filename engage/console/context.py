@@ -15,6 +15,7 @@ NAVIGATION = (
     ("campaigns", "Campaigns", "/campaigns/", (*CAMPAIGNERS, Role.COORDINATOR)),
     ("measures", "Measures", "/measures/", EVERYONE),
     ("audit", "Audit", "/audit/", (Role.AUDITOR, Role.SUPERVISOR)),
+    ("setup", "Set-up", "/setup/", CAMPAIGNERS),
 )
 
 

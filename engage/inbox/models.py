@@ -11,6 +11,10 @@ from engage.messaging.models import Message
 from engage.patients.models import Patient
 
 
+class InboxError(ValueError):
+    """An act that cannot be done now; its text is one sentence for a person."""
+
+
 class Level(models.IntegerChoices):
     """How much a reply matters. Unsorted stands above the sorted ones until every stage has finished."""
 
@@ -76,6 +80,65 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return f"conversation:{self.pk}"
+
+    @property
+    def about(self) -> str:
+        """The key under which tasks name this conversation."""
+        return f"conversation:{self.pk}"
+
+    @property
+    def link(self) -> str:
+        """The console page of this conversation."""
+        return f"/inbox/c/{self.pk}/"
+
+    @property
+    def unread(self) -> bool:
+        return self.state == self.State.OPEN and self.seen_at is None and self.waiting_since is not None
+
+    @classmethod
+    def of(cls, message: Message) -> "Conversation":
+        """The conversation a message belongs to."""
+        if message.patient_id:
+            return cls.objects.get(patient_id=message.patient_id)
+        return cls.objects.get(patient=None, address=message.address)
+
+    def lock(self) -> "Conversation":
+        """Fresh from the database and held until the transaction ends, so that no reply slips in between."""
+        type(self).objects.select_for_update().get(pk=self.pk)
+        self.refresh_from_db()
+        return self
+
+    def messages(self) -> models.QuerySet[Message]:
+        """Everything said in both directions with the patient, or with the number while nobody is matched."""
+        if self.patient_id:
+            return Message.objects.filter(patient_id=self.patient_id)
+        return Message.objects.filter(patient=None, address=self.address)
+
+    def unanswered(self) -> models.QuerySet[Message]:
+        """The replies that wait for a person."""
+        if self.waiting_since is None:
+            return Message.objects.none()
+        replies = self.messages().filter(direction=Message.Direction.IN)
+        return replies.filter(created_at__gte=self.waiting_since)
+
+    def hear(self, message: Message, clinic: Clinic | None, candidates: list[int]) -> None:
+        """A reply came: open again, unread, waiting since the oldest reply nobody has answered."""
+        at = message.created_at
+        self.state, self.snoozed_until = self.State.OPEN, None
+        self.seen_by, self.seen_at = None, None
+        self.address, self.clinic, self.candidates = message.address, clinic, candidates
+        self.waiting_since = min(self.waiting_since or at, at)
+        self.last_heard_at = max(self.last_heard_at or at, at)
+        self.last_message_at = max(self.last_message_at, at)
+        self.level = Level.UNSORTED
+        self.save()
+
+    def settle_level(self) -> None:
+        """The gravest of the unanswered replies; unsorted while triage has not finished one of them."""
+        readings = Reading.objects.filter(message__in=self.unanswered()).values_list("level", "complete")
+        levels = [level if complete else min(level, Level.UNSORTED) for level, complete in readings]
+        self.level = min(levels, default=Level.ROUTINE)
+        self.save(update_fields=["level"])
 
 
 class Flag(models.Model):

@@ -1,0 +1,202 @@
+"""What people do in the inbox, and (from engage.inbox.arrival) what happens when a reply comes in."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from engage.accounts.models import User
+from engage.audit.models import record
+from engage.inbox.arrival import receive
+from engage.inbox.flags import add_flag, confirm, dismiss
+from engage.inbox.matching import match
+from engage.inbox.models import Conversation, InboxError, Level
+from engage.inbox.permission import decide_doubt, end_texts
+from engage.lib import clock, text
+from engage.messaging import actions as messaging
+from engage.messaging.models import Lane, Message
+from engage.patients import actions as patients
+from engage.patients.models import ContactPoint, Patient
+from engage.worklist import actions as worklist
+from engage.worklist.models import Outcome, Reason, Task
+
+__all__ = ["InboxError", "add_flag", "confirm", "decide_doubt", "dismiss", "end_texts", "match", "receive"]
+ANSWERED_BY_WRITING = (Reason.REPLY, Reason.UNMATCHED_REPLY)  # tasks that an answer, or closing, settles
+
+
+def mark_seen(conversation: Conversation, user: User) -> bool:
+    """Notes who first saw the last reply; False when it was seen, or a newer reply has come meanwhile."""
+    unseen = Conversation.objects.filter(
+        pk=conversation.pk, seen_at=None, last_message_at=conversation.last_message_at
+    )
+    if not unseen.update(seen_by=user, seen_at=clock.now()):
+        return False
+    conversation.seen_by, conversation.seen_at = user, clock.now()
+    return True
+
+
+def take(conversation: Conversation, user: User, *, over: int | None = None) -> bool:
+    """Makes a person the owner; False when somebody else is (unless `over` names exactly them)."""
+    free = Q(owner=None) | Q(owner=user) | (Q(owner_id=over) if over else Q(owner=None))
+    with transaction.atomic():
+        if not Conversation.objects.filter(free, pk=conversation.pk).update(owner=user):
+            return False
+        conversation.owner = user
+        record(user, "conversation.take", conversation)
+    return True
+
+
+def release(conversation: Conversation, *, by: User) -> None:
+    """Gives a conversation back to everybody."""
+    with transaction.atomic():
+        Conversation.objects.filter(pk=conversation.pk, owner=by).update(owner=None)
+        record(by, "conversation.release", conversation)
+
+
+def snooze(conversation: Conversation, until: datetime, *, by: User) -> None:
+    """Away until a moment (business time), or until the patient writes again."""
+    if until <= clock.now():
+        raise InboxError("Choose a time that is still to come.")
+    with transaction.atomic():
+        _refuse_urgent(conversation.lock(), "snoozed")
+        conversation.state, conversation.snoozed_until = Conversation.State.SNOOZED, until
+        conversation.save(update_fields=["state", "snoozed_until"])
+        record(by, "conversation.snooze", conversation, until=until.isoformat())
+
+
+def close(conversation: Conversation, *, by: User, outcome: str = Outcome.ANSWERED, note: str = "") -> None:
+    """Done with it. Refused while something urgent has no outcome; tasks of their own (a visit, an opt-out) stay."""
+    with transaction.atomic():
+        _refuse_urgent(conversation.lock(), "closed")
+        worklist.close_about(conversation.about, outcome, note, by=by, reasons=ANSWERED_BY_WRITING)
+        conversation.state, conversation.snoozed_until = Conversation.State.CLOSED, None
+        conversation.waiting_since, conversation.level = None, Level.ROUTINE
+        conversation.save(update_fields=["state", "snoozed_until", "waiting_since", "level"])
+        record(by, "conversation.close", conversation, outcome=str(outcome))
+
+
+def reopen(conversation: Conversation, *, by: User) -> None:
+    """Back among the open ones, waiting since the last reply, with the tasks that closing settled."""
+    with transaction.atomic():
+        conversation.lock()
+        conversation.state, conversation.snoozed_until = Conversation.State.OPEN, None
+        waiting = conversation.waiting_since or conversation.last_heard_at
+        conversation.waiting_since = waiting or conversation.last_message_at
+        conversation.save(update_fields=["state", "snoozed_until", "waiting_since"])
+        conversation.settle_level()
+        _reopen_tasks(conversation, by)
+        record(by, "conversation.reopen", conversation)
+
+
+def _reopen_tasks(conversation: Conversation, by: User) -> None:
+    done = Task.objects.filter(
+        about=conversation.about, reason__in=ANSWERED_BY_WRITING, state=Task.State.DONE, closed_by=by
+    )
+    last = (
+        done.filter(closed_at__gte=conversation.last_heard_at or clock.now())
+        .order_by("-closed_at", "-pk")
+        .first()
+    )
+    open_now = Task.objects.open().filter(about=conversation.about, reason__in=ANSWERED_BY_WRITING)
+    if last is not None and not open_now.exists():
+        worklist.reopen(last, by=by)
+
+
+def reply(conversation: Conversation, body: str, *, by: User, key: str) -> Message:
+    """A staff answer by text, through the gate; ten seconds to take it back. A repeated `key` answers once.
+
+    When the gate refuses, the message is kept with the reason and the conversation goes on waiting.
+    """
+    body = text.clean(body).strip()
+    if conversation.patient is None:
+        raise InboxError("Choose the patient first: an answer goes to a person, not to a number.")
+    if not body:
+        raise InboxError("Write something to send.")
+    with transaction.atomic():
+        conversation.lock()
+        heard = (
+            conversation.messages()
+            .filter(direction=Message.Direction.IN)
+            .order_by("-created_at", "-id")
+            .first()
+        )
+        message = messaging.queue(
+            body=body,
+            key=key,
+            patient=conversation.patient,
+            contact_point=_point(conversation),
+            lane=Lane.STAFF,
+            about=conversation.about,
+            author=by,
+            reply_to=heard,
+            clinic=conversation.clinic,
+        )
+        record(by, "conversation.reply", conversation, message=message.pk, state=message.state)
+        if message.state != Message.State.SUPPRESSED:
+            _answered(conversation, by)
+    return message
+
+
+def _answered(conversation: Conversation, by: User) -> None:
+    """The patient's turn, unless something urgent still waits for its outcome."""
+    worklist.close_about(conversation.about, Outcome.ANSWERED, "", by=by, reasons=ANSWERED_BY_WRITING)
+    conversation.owner = conversation.owner or by
+    conversation.last_message_at = clock.now()
+    if not urgent_open(conversation):
+        conversation.state, conversation.snoozed_until = Conversation.State.WAITING, None
+        conversation.waiting_since, conversation.level = None, Level.ROUTINE
+    conversation.save(
+        update_fields=["owner", "last_message_at", "state", "snoozed_until", "waiting_since", "level"]
+    )
+
+
+def take_back(conversation: Conversation, message: Message, *, by: User) -> bool:
+    """Cancels a staff answer that has not gone yet and puts the conversation back; False when it is too late."""
+    with transaction.atomic():
+        if message.author_id != by.pk or not messaging.cancel_message(message, by=by):
+            return False
+        reopen(conversation, by=by)
+    return True
+
+
+def write_to(patient: Patient, *, by: User) -> Conversation:
+    """The conversation with a patient, made when there is none, so that staff can write first."""
+    with transaction.atomic():
+        conversation, new = Conversation.objects.get_or_create(
+            patient=patient,
+            defaults={
+                "clinic": patient.clinic,
+                "state": Conversation.State.WAITING,
+                "language": patient.language,
+            },
+        )
+        if new:
+            record(by, "conversation.start", conversation)
+    return conversation
+
+
+def _point(conversation: Conversation) -> ContactPoint | None:
+    """The number the patient last wrote from, when it is (still) usable for texts; otherwise the gate's choice."""
+    usable = patients.usable_text_points(conversation.patient) if conversation.patient else []
+    return next((p for p in usable if p.value == conversation.address), None)
+
+
+def urgent_open(conversation: Conversation) -> bool:
+    """Whether something urgent in it has no outcome yet."""
+    return Task.objects.open().filter(about=conversation.about, reason=Reason.URGENT_REPLY).exists()
+
+
+def _refuse_urgent(conversation: Conversation, done: str) -> None:
+    if urgent_open(conversation):
+        raise InboxError(
+            f"This cannot be {done} yet: an urgent reply has no outcome. "
+            "Record what was done, or that it is not significant."
+        )
+
+
+def undo_until(message: Message) -> timedelta | None:
+    """How long the author can still take a message back (machine time), or None."""
+    if message.undo_until is None or message.state not in Message.UNSENT:
+        return None
+    left = message.undo_until - clock.machine_now()
+    return left if left > timedelta(0) else None

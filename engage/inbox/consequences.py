@@ -1,0 +1,242 @@
+"""What the findings of a reply lead to: flags, tasks with deadlines, the alert, the crisis reply, the end of nudges.
+
+Nothing here is clinical, closes anything or hides anything: a person decides what the reply means.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engage.campaigns import actions as campaigns
+from engage.campaigns.models import Enrollment
+from engage.inbox import deadlines
+from engage.inbox.models import Conversation, Flag, Level
+from engage.inbox.senders import Sender
+from engage.inbox.triage.reading import URGENT_LABELS, Finding
+from engage.inbox.triage.reading import Reading as Found
+from engage.lib import clock
+from engage.messaging import safety
+from engage.messaging.models import Message, Template
+from engage.patients import actions as patients
+from engage.patients.models import ContactPoint
+from engage.worklist import actions as worklist
+from engage.worklist.models import Reason, Task
+
+URGENT_WITHIN = timedelta(minutes=5)
+CRISIS_AGAIN_AFTER = timedelta(hours=1)  # two machines must not answer each other
+ALERT_AGAIN_AFTER = 300  # machine seconds: one alert per conversation in that time
+NO_REPLY = frozenset({"thanks", "auto_reply"})  # a person need not take over from the campaign
+# A text that is read by the wrong person at home can do harm, so abuse alone is answered by a person.
+CRISIS_LABELS = frozenset({"emergency", "self_harm"})
+LEVEL = {"urgent": Level.URGENT, "significant": Level.SIGNIFICANT, "routine": Level.ROUTINE}
+NEWCOMER = "Somebody else has this number now, or always had: the patient's texts may have reached them."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The task one label asks for, and how soon (working hours)."""
+
+    reason: Reason
+    sentence: str
+    hours: float = deadlines.DAY
+    queue: Task.Queue = Task.Queue.COORDINATORS
+    priority: Task.Priority = Task.Priority.ROUTINE
+    about_gap: bool = False  # settled when the gap is
+
+
+NURSES, SUPERVISORS = Task.Queue.NURSES, Task.Queue.SUPERVISORS
+ATTENTION = Task.Priority.ATTENTION
+RULES: dict[str, Rule] = {
+    "deceased": Rule(Reason.CHECK_DECEASED, "Reports that the patient has died", 4, priority=ATTENTION),
+    "wrong_person": Rule(
+        Reason.WRONG_PERSON, "May be the wrong person: check what they were told", 8, SUPERVISORS
+    ),
+    "symptom": Rule(Reason.REPLY, "Mentions a symptom", 2, NURSES, ATTENTION),
+    "medication": Rule(Reason.REPLY, "Writes about a medicine", 4, NURSES, ATTENTION),
+    "complaint": Rule(Reason.REPLY, "Complains", 8, SUPERVISORS),
+    "language": Rule(Reason.REPLY, "Asks for another language", 4),
+    "call_me": Rule(Reason.CALL, "Asks to be called", 4),
+    "trust": Rule(Reason.REPLY, "Asks whether our message is real"),
+    "contact_update": Rule(Reason.FIX_PHONE, "Has new contact details", 16),
+    "reschedule": Rule(Reason.WANTS_VISIT, "Wants to change a visit", 4),
+    "already_done": Rule(Reason.ALREADY_DONE, "Says it is already done", 16, about_gap=True),
+    "accept": Rule(Reason.WANTS_VISIT, "Says yes: book it", 8, about_gap=True),
+    "decline": Rule(Reason.REPLY, "Says no to what we offered", 16),
+    "barrier": Rule(Reason.REPLY, "Mentions what stands in the way"),
+    "preference": Rule(Reason.REPLY, "Says how or when to be reached", 16),
+    "question": Rule(Reason.REPLY, "Asks a question"),
+    "survey_answer": Rule(Reason.REPLY, "Gave an answer that needs a look"),
+}
+OTHER = Rule(Reason.REPLY, "Wrote something a person must read")
+SETTLED_ELSEWHERE = frozenset({"opt_out"})  # by engage.inbox.permission
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One reply with all that is known of it."""
+
+    message: Message
+    conversation: Conversation
+    sender: Sender
+    found: Found
+
+
+def raise_flags(heard: Heard) -> None:
+    """One flag per finding that matters; repeated, it changes nothing."""
+    rows = [_flag(heard, f) for f in heard.found.findings if f.level != "routine" or f.label == "opt_out"]
+    if not rows and heard.found.level != "routine" and heard.found.labels:
+        whole = heard.message.body
+        guess = Finding(heard.found.labels[0], heard.found.level, whole, 0, len(whole), "classifier", "")
+        rows = [_flag(heard, guess)]
+    Flag.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _flag(heard: Heard, finding: Finding) -> Flag:
+    return Flag(
+        conversation=heard.conversation,
+        message=heard.message,
+        label=finding.label,
+        level=LEVEL[finding.level],
+        evidence=finding.evidence[:400],
+        start=finding.start,
+        end=finding.end,
+        reason=finding.reason[:300],
+        source=finding.source,
+    )
+
+
+def open_tasks(heard: Heard) -> None:
+    """The tasks the findings ask for: the urgent one first; whose reply it is, when nobody is matched."""
+    conversation, found = heard.conversation, heard.found
+    if found.level == "urgent":
+        open_urgent(conversation, heard.message.created_at, sentence_for(heard, urgent_label(found)))
+    if conversation.patient_id is None:
+        if is_real(found.labels) and not set(found.labels) <= SETTLED_ELSEWHERE:
+            _open(heard, Rule(Reason.UNMATCHED_REPLY, "Whose reply is this?", 4), "")
+        return
+    for label in labels_to_act_on(found):
+        rule = RULES.get(label, OTHER)
+        _open(heard, rule, label)
+
+
+def labels_to_act_on(found: Found) -> Iterator[str]:
+    """The labels at the level a person must see; what is urgent or an opt-out has its own way."""
+    if found.level == "routine":
+        return
+    grave = {f.label for f in found.findings if f.level != "routine"}
+    graded = {f.label for f in found.findings}
+    for label in found.labels:
+        # A label without a finding of its own takes the level of the reply when it is the first.
+        matters = label in grave or (label not in graded and label == found.labels[0])
+        if matters and label not in URGENT_LABELS | SETTLED_ELSEWHERE:
+            yield label
+
+
+def _open(heard: Heard, rule: Rule, label: str) -> None:
+    conversation, answered = heard.conversation, heard.sender.outbound
+    gap = answered.about if rule.about_gap and answered and answered.about.startswith("caregap:") else ""
+    worklist.open_task(
+        reason=rule.reason,
+        summary=_sentence(rule.sentence, words_for(heard, label)),
+        about=gap or conversation.about,
+        due_at=deadlines.after_working_hours(heard.message.created_at, conversation.clinic, rule.hours),
+        clinic=conversation.clinic,
+        patient=conversation.patient,
+        queue=rule.queue,
+        priority=rule.priority,
+        opened_by="triage",
+        link=conversation.link,
+    )
+
+
+def open_urgent(conversation: Conversation, at: datetime, summary: str) -> Task:
+    return worklist.open_task(
+        reason=Reason.URGENT_REPLY,
+        summary=summary,
+        about=conversation.about,
+        due_at=at + URGENT_WITHIN,
+        clinic=conversation.clinic,
+        patient=conversation.patient,
+        queue=Task.Queue.ONCALL,
+        priority=Task.Priority.URGENT,
+        opened_by="triage",
+        link=conversation.link,
+    )
+
+
+MENTIONS = {
+    "emergency": "Mentions what may be an emergency",
+    "self_harm": "Mentions self-harm",
+    "abuse": "Mentions not being safe",
+}
+
+
+def urgent_label(found: Found) -> str:
+    """The gravest label of an urgent reply."""
+    urgent = [label for label in found.labels if label in URGENT_LABELS]
+    return (urgent or [f.label for f in found.findings if f.level == "urgent"] or ["emergency"])[0]
+
+
+def sentence_for(heard: Heard, label: str) -> str:
+    return _sentence(MENTIONS.get(label, "Mentions something urgent"), words_for(heard, label))
+
+
+def words_for(heard: Heard, label: str) -> str:
+    """The patient's own words for a label: its evidence, else the reply."""
+    evidence = next((f.evidence for f in heard.found.findings if f.label == label and f.evidence.strip()), "")
+    return evidence or heard.message.body
+
+
+def _sentence(says: str, words: str) -> str:
+    words = " ".join(words.split())
+    if not words:
+        return f"{says}: a message without words."
+    short = words if len(words) <= 200 else words[:199].rstrip() + "…"
+    return f"{says}: “{short}”" if says.endswith("?") else f"{says}: “{short}”."
+
+
+def alert(heard: Heard) -> None:
+    """Texts the clinician on call, naming no patient; once per conversation in five minutes."""
+    if heard.found.level != "urgent" or heard.conversation.clinic is None:
+        return
+    bucket = int(clock.machine_now().timestamp()) // ALERT_AGAIN_AFTER
+    safety.on_call_alert(heard.conversation.clinic, f"alert:{heard.conversation.pk}:{bucket}")
+
+
+def reply_to_crisis(heard: Heard) -> None:
+    """The approved crisis text; never to a machine, nor twice within an hour."""
+    labels = set(heard.found.labels)
+    if heard.found.level != "urgent" or "auto_reply" in labels or labels & URGENT_LABELS == {"abuse"}:
+        return
+    lately = Message.objects.filter(
+        direction=Message.Direction.OUT,
+        address=heard.message.address,
+        template__purpose=Template.Purpose.CRISIS,
+        created_at__gt=heard.message.created_at - CRISIS_AGAIN_AFTER,
+    )
+    if not lately.exists():
+        safety.crisis_reply(heard.message)
+
+
+def set_number_aside(heard: Heard) -> None:
+    """Wrong person: nothing more goes to this number for this patient until a person has looked."""
+    if "wrong_person" not in heard.found.labels:
+        return
+    for point in heard.sender.points:
+        if heard.sender.patient is not None and point.patient_id == heard.sender.patient.pk:
+            patients.mark_contact_point(point, ContactPoint.State.WRONG_PERSON, NEWCOMER, by="patient")
+
+
+def stop_nudging(heard: Heard) -> None:
+    """A person takes over from the campaigns, so no more automatic touches; thanks alone change nothing."""
+    patient = heard.conversation.patient
+    if patient is None or not is_real(heard.found.labels):
+        return
+    declined = "decline" in heard.found.labels and heard.found.level != "urgent"
+    why = Enrollment.Why.DECLINED if declined else Enrollment.Why.REPLIED
+    campaigns.end_for_patient(patient, why, by="patient")
+
+
+def is_real(labels: tuple[str, ...] | list[str]) -> bool:
+    """Whether somebody said something to us: not only thanks, nor a machine's answer."""
+    return not labels or not set(labels) <= NO_REPLY

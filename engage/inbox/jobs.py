@@ -1,0 +1,54 @@
+"""What runs by itself: replies whose triage did not finish are tried again, snoozed conversations come back."""
+
+import logging
+
+from django.db import transaction
+from django.db.models.functions import Coalesce
+
+from engage.audit.models import AuditEvent, event
+from engage.inbox import arrival
+from engage.inbox.models import Conversation, Reading
+from engage.inbox.senders import Sender, answered_by_reply, identify
+from engage.lib import clock
+from engage.messaging.models import Message
+
+log = logging.getLogger(__name__)
+AT_ONCE = 200
+
+
+def finish_unsorted() -> int:
+    """Runs the stages again over each reply where one failed; the number that are now complete."""
+    rows = Reading.objects.filter(complete=False).order_by("pk").values_list("message_id", flat=True)
+    return sum(_finish(pk) for pk in list(rows[:AT_ONCE]))
+
+
+def _finish(message_id: int) -> bool:
+    with transaction.atomic():
+        message = Message.objects.select_related("patient__clinic").get(pk=message_id)
+        conversation = Conversation.of(message)
+        reading = arrival.process(message, conversation, _sender(message))
+    return reading.complete
+
+
+def _sender(message: Message) -> Sender:
+    """As it was understood on arrival, or as a person matched it since."""
+    known = identify(message.address, message.created_at)
+    if message.patient is None:
+        return Sender(message.address, None, known.points, known.outbound)
+    mine = [p for p in known.points if p.patient_id == message.patient_id]
+    answered = answered_by_reply(message.address, message.patient, message.created_at)
+    return Sender(message.address, message.patient, mine, answered)
+
+
+def wake_snoozed() -> int:
+    """Snoozed conversations whose time has come are open again; the number woken."""
+    due = Conversation.objects.filter(state=Conversation.State.SNOOZED, snoozed_until__lte=clock.now())
+    with transaction.atomic():
+        rows = list(due.select_for_update()[:5000])
+        woken = Conversation.objects.filter(pk__in=[r.pk for r in rows]).update(
+            state=Conversation.State.OPEN,
+            waiting_since=Coalesce("waiting_since", "snoozed_until"),
+            snoozed_until=None,
+        )
+        AuditEvent.objects.bulk_create(event("system:wake_snoozed", "conversation.wake", row) for row in rows)
+    return woken

@@ -1,0 +1,199 @@
+"""What opt-out, opt-in and help words do, before anything else is made of a reply.
+
+Sources: 47 CFR 64.1200(a)(10)-(12) (any reasonable wording, one confirmation within 5 minutes), and the carrier's own
+word lists, on which it acts (and answers) without us.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from engage.accounts.models import User
+from engage.campaigns import actions as campaigns
+from engage.campaigns.models import Enrollment
+from engage.inbox import deadlines
+from engage.inbox.models import Conversation
+from engage.inbox.senders import Sender, identify
+from engage.inbox.triage.keywords import Keyword
+from engage.lib import clock
+from engage.messaging import actions as messaging
+from engage.messaging import safety
+from engage.messaging.models import Message, Template
+from engage.patients import actions as patients
+from engage.patients.models import Channel, Consent, ContactPoint
+from engage.records.models import Appointment
+from engage.worklist import actions as worklist
+from engage.worklist.models import Outcome, Reason
+
+OPT_IN_QUESTION = "opt_in_question"  # the template whose YES is an opt-in
+HELP_AGAIN_AFTER = timedelta(hours=24)
+DOUBT = "May want messages to stop; a person is asking."
+
+
+def obey(
+    message: Message, sender: Sender, conversation: Conversation, word: Keyword, *, automatic: bool
+) -> None:
+    """Carries out one word. `automatic`: a machine wrote the reply, so nothing is answered by a machine."""
+    if word.kind == "stop":
+        stop(message, sender, conversation, word, confirm=not automatic)
+    elif word.kind == "help" and not automatic:
+        answer_help(message)
+    elif word.kind == "start" or (word.kind == "start_ambiguous" and _answers_opt_in(sender)):
+        start(message, sender, conversation)
+    elif word.kind == "start_ambiguous" and opted_out(sender.address):
+        _ask_a_person(message, conversation, "Answered YES after opting out; ask whether messages may go on")
+
+
+def stop(
+    message: Message, sender: Sender, conversation: Conversation, word: Keyword, *, confirm: bool
+) -> None:
+    """Ends consent for the number, and all that was on its way to it; repeatable."""
+    if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
+        return
+    already = opted_out(sender.address)
+    _revoke(sender.address, f"message:{message.pk}")
+    for patient in sender.everyone:
+        campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by="patient")
+    ours = settings.OPT_OUT_CONFIRMATION == "ours" or not word.provider_recognises
+    if confirm and ours and not already:
+        safety.opt_out_confirmation(message)
+    if word.may_cancel_visit:
+        _may_cancel(message, sender, conversation)
+
+
+def _revoke(address: str, evidence: str) -> None:
+    # A revocation by text ends calls by machine too (FCC 24-24): consent is to be contacted, not to a medium.
+    for channel in (Channel.SMS, Channel.VOICE):
+        patients.record_consent(
+            address=address,
+            channel=channel,
+            decision=Consent.Decision.REVOKED,
+            source=Consent.Source.PATIENT_TEXT,
+            evidence=evidence,
+        )
+        messaging.suppress_address(address, channel, "The patient opted out by text.")
+
+
+def _may_cancel(message: Message, sender: Sender, conversation: Conversation) -> None:
+    """CANCEL is an opt-out word; somebody with a visit ahead may have meant the visit."""
+    ahead = Appointment.objects.filter(
+        patient__in=sender.everyone,
+        starts_at__gt=clock.now(),
+        status__in=("proposed", "pending", "booked", "waitlist"),
+    )
+    if ahead.exists():
+        worklist.open_task(
+            reason=Reason.MAY_CANCEL,
+            summary=f"Wrote “{message.body.strip()[:40]}” with a visit booked: messages were stopped; "
+            "ask whether the visit was meant.",
+            about=conversation.about,
+            due_at=deadlines.after_working_hours(message.created_at, conversation.clinic, 4),
+            clinic=conversation.clinic,
+            patient=conversation.patient,
+            opened_by="triage",
+            link=conversation.link,
+        )
+
+
+def start(message: Message, sender: Sender, conversation: Conversation) -> None:
+    """Restores consent to texts, on the patient's own number only: a shared one is for a person."""
+    if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
+        return
+    if sender.patient is None or len(sender.candidates) > 1:
+        _ask_a_person(message, conversation, "Asks on a shared or unknown number for messages to start again")
+        return
+    patients.record_consent(
+        address=sender.address,
+        channel=Channel.SMS,
+        decision=Consent.Decision.GRANTED,
+        source=Consent.Source.PATIENT_TEXT,
+        evidence=f"message:{message.pk}",
+    )
+    for point in sender.points:
+        if point.state == ContactPoint.State.OPTED_OUT:
+            patients.mark_contact_point(point, ContactPoint.State.ACTIVE, "", by="patient")
+
+
+def answer_help(message: Message) -> None:
+    """Says who we are and how to stop, once a day at most."""
+    answered = Message.objects.filter(
+        direction=Message.Direction.OUT,
+        address=message.address,
+        template__purpose=Template.Purpose.HELP,
+        created_at__gt=message.created_at - HELP_AGAIN_AFTER,
+    )
+    if not answered.exists():
+        safety.help_reply(message)
+
+
+def suspend(message: Message, sender: Sender, conversation: Conversation) -> None:
+    """Probably a revocation: nothing more goes to the number until a person has decided, within a business day."""
+    messaging.suppress_address(sender.address, Channel.SMS, DOUBT)
+    for point in sender.points:
+        if point.state == ContactPoint.State.ACTIVE:
+            patients.mark_contact_point(point, ContactPoint.State.OPTED_OUT, DOUBT, by="patient")
+    worklist.open_task(
+        reason=Reason.OPT_OUT_DOUBT,
+        summary=f"May want messages to stop; nothing is sent until you decide: “{message.body.strip()[:160]}”",
+        about=conversation.about,
+        due_at=deadlines.after_working_hours(message.created_at, conversation.clinic, deadlines.DAY),
+        clinic=conversation.clinic,
+        patient=conversation.patient,
+        opened_by="triage",
+        link=conversation.link,
+    )
+
+
+def decide_doubt(conversation: Conversation, *, stop: bool, by: User) -> None:
+    """Ends the doubt whether a patient wants messages to stop: an opt-out told to staff, or sending goes on."""
+    points = list(ContactPoint.objects.filter(value=conversation.address, state_reason=DOUBT))
+    with transaction.atomic():
+        for point in points:
+            patients.mark_contact_point(point, ContactPoint.State.ACTIVE, "", by=by)
+        if stop:
+            end_texts(conversation, by=by)
+        outcome, note = (
+            (Outcome.DECLINED, "Wants no messages.") if stop else (Outcome.NOT_SIGNIFICANT, "Messages go on.")
+        )
+        worklist.close_about(conversation.about, outcome, note, by=by, reasons=[Reason.OPT_OUT_DOUBT])
+
+
+def end_texts(conversation: Conversation, *, by: User) -> None:
+    """The patient told us, in whatever words, that messages must stop: same as the word STOP."""
+    patients.record_consent(
+        address=conversation.address,
+        channel=Channel.SMS,
+        decision=Consent.Decision.REVOKED,
+        source=Consent.Source.STAFF,
+        evidence=conversation.about,
+        by=by,
+    )
+    messaging.suppress_address(conversation.address, Channel.SMS, "The patient opted out, told to staff.")
+    for patient in identify(conversation.address, clock.now()).everyone:
+        campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by=by)
+
+
+def opted_out(address: str) -> bool:
+    """Whether the last word about texts to this number was to end them."""
+    rows = Consent.objects.filter(address=address, channel=Channel.SMS)
+    last = rows.order_by("-id").values_list("decision", flat=True).first()
+    return last == Consent.Decision.REVOKED
+
+
+def _answers_opt_in(sender: Sender) -> bool:
+    asked = sender.outbound.template if sender.outbound else None
+    return asked is not None and asked.key == OPT_IN_QUESTION
+
+
+def _ask_a_person(message: Message, conversation: Conversation, sentence: str) -> None:
+    worklist.open_task(
+        reason=Reason.OTHER,
+        summary=f"{sentence}: “{message.body.strip()[:120]}”",
+        about=conversation.about,
+        due_at=deadlines.after_working_hours(message.created_at, conversation.clinic, deadlines.DAY),
+        clinic=conversation.clinic,
+        patient=conversation.patient,
+        opened_by="triage",
+        link=conversation.link,
+    )

@@ -9,8 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-MARKS = "̀-ͯ҃-֑҇-ֽ"
-INVISIBLE = "​-‏⁠-⁤﻿­"
+MARKS = r"\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f"
+INVISIBLE = r"\u200b-\u200f\u2060-\u2064\ufeff\u00ad"
 # Digits first, so that 100.4, 138/84 and 7:30 stay whole; w/ and w/o are words of text-speak.
 TOKEN = re.compile(
     rf"\d+(?:[.,/:]\d+)*%?|[wW]/[oO]?|b/c|(?:[^\W\d_][{MARKS}{INVISIBLE}]*)+(?:['’´`ʼ][^\W\d_{MARKS}]+)*"
@@ -42,14 +42,14 @@ SPEAK = {
     "u": "you", "ur": "your", "r": "are", "n": "and", "w": "with", "w/": "with", "w/o": "without", "b/c": "because",
     "bc": "because", "cuz": "because", "coz": "because", "b4": "before", "pls": "please", "plz": "please",
     "tmrw": "tomorrow", "tmw": "tomorrow", "tmr": "tomorrow", "2moro": "tomorrow", "2day": "today", "2nite": "tonight",
-    "nite": "night", "tonite": "tonight", "rn": "now", "cnt": "cant", "cannot": "cant", "dnt": "dont", "didnt": "didnt",
+    "nite": "night", "tonite": "tonight", "rn": "now", "cnt": "cant", "cannot": "cant", "dnt": "dont", 
     "wanna": "want", "gonna": "going", "gotta": "must", "appt": "appointment", "apt": "appointment", "msg": "message",
     "msgs": "messages", "txt": "text", "txts": "texts", "doc": "doctor", "dr": "doctor", "drs": "doctor", "bf": "boyfriend",
-    "gf": "girlfriend", "hubby": "husband", "bp": "bp", "thru": "through", "abt": "about", "ppl": "people", "sumone": "someone",
-    "im": "im", "i'm": "im", "q": "que", "k": "que", "xq": "porque", "pq": "porque", "xk": "porque", "tngo": "tengo",
+    "gf": "girlfriend", "hubby": "husband", "thru": "through", "abt": "about", "ppl": "people", "sumone": "someone",
+    "q": "que", "k": "que", "xq": "porque", "pq": "porque", "xk": "porque", "tngo": "tengo",
     "toy": "estoy", "stoy": "estoy", "pa": "para", "xfa": "porfavor", "porfa": "porfavor", "tmb": "tambien", "aseguransa": "aseguranza",
-    "whats": "what's", "havin": "having", "feelin": "feeling", "bleedin": "bleeding", "hurtin": "hurting", "goin": "going",
-    "brething": "breathing", "breathin": "breathing", "breath": "breath", "breth": "breath", "hart": "heart", "chst": "chest",
+    "havin": "having", "feelin": "feeling", "bleedin": "bleeding", "hurtin": "hurting", "goin": "going",
+    "brething": "breathing", "breathin": "breathing", "breth": "breath", "hart": "heart", "chst": "chest",
     "preg": "pregnant", "prego": "pregnant", "wks": "weeks", "wk": "week", "hrs": "hours", "mins": "minutes", "yrs": "years",
     "yr": "year", "bld": "blood", "kil": "kill", "myslef": "myself", "meself": "myself", "suicde": "suicide", "hosp": "hospital",
     "orita": "ahorita", "aorita": "ahorita", "aora": "ahora", "muncho": "mucho", "muxo": "mucho", "mija": "hija", "mijo": "hijo",
@@ -172,8 +172,9 @@ def _add(result: list[Word], word: Word, voice: bool) -> None:
 
 def plain(text: str) -> str:
     """Only the folded words and figures of a text, one space between: what keywords are compared with."""
+    spelt = unicodedata.normalize("NFKC", text).replace("#", " number ")
     return " ".join(
         folded
-        for found in TOKEN.finditer(unicodedata.normalize("NFKC", text))
+        for found in TOKEN.finditer(spelt)
         if any(c.isalnum() for c in found.group()) and (folded := fold(found.group()))
     )

@@ -1,0 +1,111 @@
+"""A small linear classifier in plain Python: labels and level from the features of a reply.
+
+Trained by `python -m engage.inbox.triage.train`; the weights are a file in the tree.
+"""
+
+import gzip
+import json
+import math
+from array import array
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engage.inbox.triage.features import Material, features
+from engage.inbox.triage.lexicon import Hit
+from engage.inbox.triage.reading import LEVELS, URGENT_LABELS, Level
+
+PATH = Path(__file__).parent / "data" / "model.json.gz"
+QUIET = frozenset({"thanks", "auto_reply", "other", "survey_answer"})  # routine by themselves
+WORDS = {
+    "emergency": "an emergency", "self_harm": "a wish to harm oneself", "abuse": "abuse or violence", "symptom": "a symptom",
+    "medication": "a matter of medicines", "opt_out": "a wish for no more messages", "wrong_person": "a message to the wrong person",
+    "deceased": "a death", "accept": "an agreement", "decline": "a refusal", "reschedule": "a change of appointment",
+    "already_done": "something already done", "barrier": "something in the way", "question": "a question", "call_me": "a wish for a call",
+    "complaint": "a complaint", "language": "a need for another language", "trust": "doubt about the message",
+    "contact_update": "a change of contact details", "preference": "a preference", "thanks": "thanks", "auto_reply": "an automatic answer",
+    "survey_answer": "an answer to our question", "other": "something else",
+}  # fmt: skip
+Placed = tuple[str, Level, tuple[int, int] | None]
+
+
+class Model:
+    """Weights of a linear model: outputs in the order of `names`, one row of small integers per feature."""
+
+    def __init__(self, source: dict[str, Any]) -> None:
+        self.names: list[str] = source["outputs"]
+        self.bias: list[float] = source["bias"]
+        self.thresholds: dict[str, float] = source["thresholds"]
+        self.version: str = source["version"]
+        self.data_sha256: str = source["data_sha256"]
+        self._scale: float = source["scale"]
+        self._rows = {name: array("h", row) for name, row in source["rows"].items()}
+
+    def scores(self, names: set[str]) -> dict[str, float]:
+        """The probability of each output for a set of features."""
+        totals = [0] * len(self.names)
+        for name in names:
+            row = self._rows.get(name)
+            if row is not None:
+                totals = [t + w for t, w in zip(totals, row, strict=True)]
+        return {
+            name: 1 / (1 + math.exp(-max(-30.0, min(30.0, total * self._scale + bias))))
+            for name, total, bias in zip(self.names, totals, self.bias, strict=True)
+        }
+
+    def weight(self, feature: str, output: str) -> int:
+        """How much a feature speaks for an output."""
+        row = self._rows.get(feature)
+        return row[self.names.index(output)] if row is not None else 0
+
+
+@cache
+def load(path: Path = PATH) -> Model:
+    """The model in the tree. Raises FileNotFoundError where it is missing: triage then fails loudly."""
+    return Model(json.loads(gzip.decompress(path.read_bytes())))
+
+
+def version() -> str:
+    """Which model reads."""
+    return load().version
+
+
+def classify(material: Material) -> list[Placed]:
+    """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
+    model = load()
+    scores = model.scores(features(material))
+    chosen = [n for n in WORDS if scores[n] >= model.thresholds[n]]
+    best = max(WORDS, key=lambda n: scores[n])
+    if not chosen:
+        chosen = [best]
+    matters = scores["significant"] >= model.thresholds["significant"]
+    urgent = scores["urgent"] >= model.thresholds["urgent"]
+    if urgent and not any(n in URGENT_LABELS for n in chosen):
+        chosen.insert(0, max(URGENT_LABELS, key=lambda n: scores[n]))
+    levels = [_level(n, urgent=urgent, matters=matters) for n in chosen]
+    if matters and "significant" not in levels and "urgent" not in levels:
+        levels[0] = "significant"
+    return [(n, level, _place(material, model, n)) for n, level in zip(chosen, levels, strict=True)]
+
+
+def _level(label: str, *, urgent: bool, matters: bool) -> Level:
+    if label in URGENT_LABELS:
+        return "urgent" if urgent else "significant"
+    return "significant" if matters and label not in QUIET else "routine"
+
+
+def _place(material: Material, model: Model, label: str) -> tuple[int, int] | None:
+    """The words that speak most for a label: the lexicon's if it knows them, else the heaviest."""
+    hits = [h for h in material.hits if h.entry.label == label and not h.held]
+    if hits:
+        return _span(material, max(hits, key=lambda h: (LEVELS.index(h.entry.level), h.last - h.first)))
+    weights = [(model.weight(f"w:{w.text}", label), -i) for i, w in enumerate(material.words)]
+    if not weights or max(weights)[0] <= 0:
+        return None
+    at = -max(weights)[1]
+    first, last = max(0, at - 2), min(len(material.words), at + 3)
+    return material.words[first].start, material.words[last - 1].end
+
+
+def _span(material: Material, hit: Hit) -> tuple[int, int]:
+    return material.words[hit.first].start, material.words[hit.last - 1].end

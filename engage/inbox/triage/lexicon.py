@@ -1,0 +1,221 @@
+"""The red-flag lexicon: data that a clinician can read, and the matcher that runs it.
+
+A pattern is a row of words. `a|b` either; `word*` any ending; `@set` any word of a named set; `_3` up to three
+words between; `A ~3 B` within three words of each other in either order; `^` and `$` the ends of the message.
+Matching walks sorted lists of positions, never backtracks, and is linear in the length of the text.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engage.inbox.triage.assertion import Scope
+from engage.inbox.triage.reading import Level
+from engage.inbox.triage.text import Word
+
+DATA = Path(__file__).parent / "data"
+Span = tuple[int, int]  # words [first, last)
+HELD = frozenset({"negated", "past", "hypothetical", "idiom"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One element of a pattern: which item, after at most `gap` other words."""
+
+    item: int
+    gap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled row of steps; `opens` and `closes` tie it to the ends of the message."""
+
+    steps: tuple[Step, ...]
+    opens: bool
+    closes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing the lexicon knows: what it means, how people say it, what must not be mistaken for it."""
+
+    id: str
+    label: str
+    level: Level
+    says: str  # after "mentions"
+    lang: str
+    patterns: tuple[Pattern, ...]
+    holds: frozenset[str]  # which of negated, past, hypothetical, idiom silence it
+    examples: tuple[str, ...]
+    counter_examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry found in a text: words [first, last), and why it does not count, if it does not."""
+
+    entry: Entry
+    first: int
+    last: int
+    held: str  # "", negated, past, hypothetical, idiom
+
+
+@dataclass(slots=True)
+class _Builder:
+    sets: Mapping[str, list[str]]
+    items: dict[str, int] = field(default_factory=dict)
+    exact: dict[str, list[int]] = field(default_factory=dict)
+    prefixes: dict[str, list[int]] = field(default_factory=dict)
+    compounds: dict[str, list[tuple[tuple[str, ...], int]]] = field(default_factory=dict)
+
+    def item(self, spec: str) -> int:
+        if spec not in self.items:
+            number = self.items[spec] = len(self.items)
+            for word in self._members(spec):
+                self._file(word, number)
+        return self.items[spec]
+
+    def _members(self, spec: str) -> Iterator[str]:
+        for part in spec.split("|"):
+            if part.startswith("@"):
+                for member in self.sets[part[1:]]:
+                    yield from self._members(member) if member.startswith("@") else (member,)
+            else:
+                yield part
+
+    def _file(self, word: str, number: int) -> None:
+        parts = word.replace("+", " ").split(" ")
+        if len(parts) > 1:
+            self.compounds.setdefault(parts[0], []).append((tuple(parts), number))
+        elif word.endswith("*"):
+            self.prefixes.setdefault(word[:-1], []).append(number)
+        else:
+            self.exact.setdefault(word, []).append(number)
+
+
+class Lexicon:
+    """A version of the lexicon, ready to run."""
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        self.version: str = source["version"]
+        self._builder = _Builder(source["words"])
+        self.entries = tuple(self._entry(e) for e in source["entries"])
+        self.idioms = tuple(p for i in source["idioms"] for p in self._patterns(i["patterns"]))
+        self.idiom_source: list[dict[str, Any]] = source["idioms"]
+        self._longest_prefix = max(map(len, self._builder.prefixes), default=0)
+        self._cache: dict[str, tuple[int, ...]] = {}
+
+    def _entry(self, source: Mapping[str, Any]) -> Entry:
+        return Entry(
+            id=source["id"],
+            label=source["label"],
+            level=source["level"],
+            says=source["says"],
+            lang=source.get("lang", ""),
+            patterns=self._patterns(source["patterns"]),
+            holds=frozenset(source["holds"]) if "holds" in source else HELD,
+            examples=tuple(source["examples"]),
+            counter_examples=tuple(source["counter_examples"]),
+        )
+
+    def _patterns(self, rows: list[str]) -> tuple[Pattern, ...]:
+        return tuple(p for row in rows for p in self._both_ways(row.split()))
+
+    def _both_ways(self, parts: list[str]) -> list[Pattern]:
+        near = [i for i, part in enumerate(parts) if part[0] == "~"]
+        if not near:
+            return [self._pattern(parts)]
+        at = near[0]
+        left, right, gap = parts[:at], parts[at + 1 :], "_" + parts[at][1:]
+        return self._both_ways([*left, gap, *right]) + self._both_ways([*right, gap, *left])
+
+    def _pattern(self, parts: list[str]) -> Pattern:
+        steps, gap = [], 0
+        for part in parts:
+            if part[0] == "_":
+                gap = int(part[1:])
+            elif part not in "^$":
+                steps.append(Step(self._builder.item(part), gap))
+                gap = 0
+        return Pattern(tuple(steps), parts[0] == "^", parts[-1] == "$")
+
+    def _items(self, word: str) -> tuple[int, ...]:
+        known = self._cache.get(word)
+        if known is None:
+            found = list(self._builder.exact.get(word, ()))
+            for length in range(2, min(len(word), self._longest_prefix) + 1):
+                found += self._builder.prefixes.get(word[:length], ())
+            known = tuple(found)
+            if len(self._cache) < 50_000:
+                self._cache[word] = known
+        return known
+
+    def positions(self, words: list[Word]) -> dict[int, list[Span]]:
+        """Where each item stands in the text, in rising order."""
+        places: dict[int, list[Span]] = {}
+        for i, word in enumerate(words):
+            for item in self._items(word.text):
+                places.setdefault(item, []).append((i, i + 1))
+            for parts, item in self._builder.compounds.get(word.text, ()):
+                end = i + len(parts)
+                if end <= len(words) and all(words[i + j].text == p for j, p in enumerate(parts)):
+                    places.setdefault(item, []).append((i, end))
+        return places
+
+    def scan(self, words: list[Word]) -> list[Hit]:
+        """Every entry that the text mentions: once as meant if it is, otherwise once with why it is not."""
+        places = self.positions(words)
+        idioms = [s for p in self.idioms for s, _ in self._spans(p, words, places)]
+        scope = Scope(words, idioms)
+        hits = (self._first(entry, words, places, scope) for entry in self.entries)
+        return [hit for hit in hits if hit]
+
+    def _first(
+        self, entry: Entry, words: list[Word], places: dict[int, list[Span]], scope: Scope
+    ) -> Hit | None:
+        silent = None
+        for pattern in entry.patterns:
+            for (first, last), used in self._spans(pattern, words, places):
+                held = scope.held(first, last, used, entry.holds)
+                hit = Hit(entry, first, last, held)
+                if not held:
+                    return hit
+                silent = silent or hit
+        return silent
+
+    def _spans(
+        self, pattern: Pattern, words: list[Word], places: dict[int, list[Span]]
+    ) -> Iterator[tuple[Span, list[Span]]]:
+        rows = [places.get(step.item) for step in pattern.steps]
+        if any(row is None for row in rows):
+            return
+        for span in rows[0] or ():
+            if pattern.opens and span[0] > 0:
+                return
+            used = self._walk(span, pattern, rows, words)
+            if used and not (pattern.closes and used[-1][1] < len(words)):
+                yield (span[0], used[-1][1]), used
+
+    def _walk(
+        self, span: Span, pattern: Pattern, rows: list[list[Span] | None], words: list[Word]
+    ) -> list[Span] | None:
+        used = [span]
+        for step, row in zip(pattern.steps[1:], rows[1:], strict=True):
+            end = used[-1][1]
+            at = bisect_left(row or (), (end, 0))
+            if row is None or at == len(row) or row[at][0] > end + step.gap:
+                return None
+            if words[row[at][0]].sentence != words[end - 1].sentence:
+                return None
+            used.append(row[at])
+        return used
+
+
+@cache
+def load(path: Path = DATA / "lexicon.json") -> Lexicon:
+    """The lexicon in the tree. Raises ValueError on a broken file, KeyError on a missing field or unknown set."""
+    return Lexicon(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,169 @@
+"""The stages of triage in their order. A later stage may add a finding or raise the level, never lower it."""
+
+from collections.abc import Callable
+
+from engage.inbox.triage import asked, classifier, lexicon, vitals
+from engage.inbox.triage.features import Material
+from engage.inbox.triage.gravest import gravest
+from engage.inbox.triage.keywords import Keyword, keyword
+from engage.inbox.triage.language import NAMES, language
+from engage.inbox.triage.reading import LABELS, LEVELS, Finding, Reading, highest
+from engage.inbox.triage.text import set_aside, words
+
+CODE_VERSION = "1"
+LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
+EVIDENCE = 300
+
+
+def read(
+    text: str, *, outbound: str = "", context: str = "", channel: str = "sms", lang: str = ""
+) -> Reading:
+    """What a reply seems to say.
+
+    `outbound` is our message that it answers, `context` the purpose of that message, `lang` the patient's
+    language on record. Deterministic. Raises nothing for any text; a broken installation raises at once.
+    """
+    material = prepare(text, outbound=outbound, context=context, channel=channel, lang=lang)
+    found = [f for stage in STAGES for f in stage(material)]
+    return _reading(material, found)
+
+
+def prepare(text: str, *, outbound: str, context: str, channel: str, lang: str) -> Material:
+    """Everything the stages look at, worked out once."""
+    body = set_aside(text[:LONGEST], outbound)
+    said = words(body, voice=channel in ("voice", "phone"))
+    return Material(
+        text=text,
+        body=body,
+        words=said,
+        hits=lexicon.load().scan(said),
+        answer=asked.answer(body, outbound),
+        kind=asked.kind_of(outbound),
+        figures=vitals.figures(said, asked.kind_of(outbound)),
+        keyword=keyword(body),
+        context=context,
+        channel=channel,
+        lang=language(body, said, lang),
+    )
+
+
+def _opt_out(material: Material) -> list[Finding]:
+    word = material.keyword
+    if word is None or word.kind != "stop":
+        return []
+    start, end = _edges(material.body)
+    label = "wrong_person" if word.wrong_number else "opt_out"
+    says = "that the number is wrong" if word.wrong_number else "that messages should stop"
+    found = [_finding(material, label, "significant", start, end, "optout", f"Mentions {says}.")]
+    if word.may_cancel_visit and material.kind in ("confirm", "missed_visit"):
+        reason = "May want to cancel the appointment; the word is also an opt-out."
+        found.append(_finding(material, "reschedule", "significant", start, end, "optout", reason))
+    return found
+
+
+def _lexicon(material: Material) -> list[Finding]:
+    found = []
+    for hit in material.hits:
+        if not hit.held and hit.entry.level != "routine":
+            start, end = material.words[hit.first].start, material.words[hit.last - 1].end
+            reason = f"Mentions {hit.entry.says}."
+            found.append(_finding(material, hit.entry.label, hit.entry.level, start, end, "lexicon", reason))
+    for figure in material.figures:
+        start, end = material.words[figure.first].start, material.words[figure.last - 1].end
+        reason = f"Mentions {figure.says}."
+        found.append(_finding(material, figure.label, figure.level, start, end, "lexicon", reason))
+    return found
+
+
+def _languages(material: Material) -> list[Finding]:
+    """Languages we don't read: the gravest phrases are known; all else waits for someone who does."""
+    if material.lang in ("en", "es", ""):
+        return []
+    start, end = _edges(material.body)
+    found = [
+        _finding(material, label, level, at, to, "lexicon", f"Mentions {says} ({NAMES[material.lang]}).")
+        for label, level, says, at, to in gravest(material.body, material.lang)
+    ]
+    understood = found or (material.answer and material.answer.whole)
+    if understood:
+        return found
+    reason = f"Is written in {NAMES[material.lang]}."
+    return [*found, _finding(material, "language", "significant", start, end, "lexicon", reason)]
+
+
+def _question(material: Material) -> list[Finding]:
+    given = material.answer
+    if given is None:
+        return []
+    return [
+        _finding(material, label, given.level, given.start, given.end, "question", given.reason)
+        for label in given.labels
+    ]
+
+
+def _classifier(material: Material) -> list[Finding]:
+    start, end = _edges(material.body)
+    found = []
+    for label, level, at in classifier.classify(material):
+        first, last = at or (start, end)
+        reason = f"Reads like {classifier.WORDS[label]}."
+        found.append(_finding(material, label, level, first, last, "classifier", reason))
+    if len(material.text) > LONGEST:
+        reason = "Is too long to be read whole."
+        found.append(_finding(material, "other", "significant", start, end, "classifier", reason))
+    return found
+
+
+STAGES: tuple[Callable[[Material], list[Finding]], ...] = (
+    _opt_out,
+    _lexicon,
+    _languages,
+    _question,
+    _classifier,
+)
+
+
+def _finding(
+    material: Material, label: str, level: str, start: int, end: int, source: str, reason: str
+) -> Finding:
+    end = min(end, start + EVIDENCE)
+    return Finding(label, level, material.text[start:end], start, end, source, reason)  # type: ignore[arg-type]
+
+
+def _edges(body: str) -> tuple[int, int]:
+    start = len(body) - len(body.lstrip())
+    return start, max(start, len(body.rstrip()))
+
+
+def _reading(material: Material, found: list[Finding]) -> Reading:
+    kept = _distinct(found)
+    rank = {label: i for i, label in enumerate(LABELS)}
+    best: dict[str, int] = {}
+    for finding in kept:
+        best[finding.label] = max(best.get(finding.label, 0), LEVELS.index(finding.level))
+    labels = tuple(sorted(best, key=lambda label: (-best[label], rank[label])))
+    word = material.keyword
+    stop = word is not None and word.kind == "stop"
+    return Reading(
+        labels=labels or ("other",),
+        level=highest([f.level for f in kept]),
+        findings=tuple(kept),
+        lang=material.lang,
+        keyword=_plain_keyword(word),
+        suspect_opt_out="opt_out" in labels and not stop,
+        version=f"{CODE_VERSION}/{lexicon.load().version}/{classifier.version()}",
+    )
+
+
+def _plain_keyword(word: Keyword | None) -> "Reading.keyword":  # type: ignore[name-defined]
+    return word.kind if word and word.kind != "start_ambiguous" else None
+
+
+def _distinct(found: list[Finding]) -> list[Finding]:
+    """The gravest finding per label and stretch first; at most three per label."""
+    kept: list[Finding] = []
+    for finding in sorted(found, key=lambda f: -LEVELS.index(f.level)):
+        same = [k for k in kept if k.label == finding.label]
+        if len(same) < 3 and not any(k.start < finding.end and finding.start < k.end for k in same):
+            kept.append(finding)
+    return kept

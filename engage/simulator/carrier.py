@@ -44,10 +44,9 @@ class Carrier:
         self.book.replay(read(path))
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        self.state = Journal(fresh, sync=False)
+        self.state = Journal(fresh, sync=False, eager=True)
         for event in self.book.snapshot():
             self.state.note(event.pop("event"), **event)
-        self.state.settle()
         fresh.replace(path)
         self.book.tell = self.state.note
         for message in list(self.book.messages.values()):

@@ -14,6 +14,7 @@ from engage.simulator.segments import segments
 # The provider's default lists; a word counts only when it is the whole text.
 STOP = frozenset(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
 START = frozenset(["START", "YES", "UNSTOP"])
+LONGEST = 1600  # characters a handset sends in one text
 HELP = frozenset(["HELP", "INFO"])
 
 ANSWERS = {

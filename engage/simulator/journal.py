@@ -12,13 +12,17 @@ ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Journal:
-    """Appends lines. Callers that arrive while the disk is busy share the next write (a group commit)."""
+    """Appends lines. Callers that arrive while the disk is busy share the next write (a group commit).
 
-    def __init__(self, path: Path, *, sync: bool = True) -> None:
+    An eager one hands every line to the system at once: safe against a kill, not against a power cut.
+    """
+
+    def __init__(self, path: Path, *, sync: bool = True, eager: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The texts in it are somebody's, even when that somebody is made up.
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._sync = sync
+        self._eager = eager
         self._lines: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._busy = False
@@ -27,7 +31,10 @@ class Journal:
         """Adds a line without waiting for the disk."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._lines.append(ENCODE({"event": event, "at": at, **facts}).encode() + b"\n")
-        self._start()
+        if self._eager:
+            self.settle()
+        else:
+            self._start()
 
     async def write(self, event: str, **facts: Any) -> None:
         """Adds a line and returns when it is on disk."""

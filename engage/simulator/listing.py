@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -54,19 +54,18 @@ def matching(book: Book, query: dict[str, str], before: int | None) -> Iterator[
 
 
 def span(sign: str, text: str) -> tuple[float, float]:
-    """Seconds since the epoch of `DateSent`, `DateSent<` (up to) or `DateSent>` (from); a date is a day of UTC."""
+    """Seconds since the epoch of `DateSent` (that day of UTC), `DateSent<` (up to) or `DateSent>` (from).
+
+    The official client writes a day as its midnight, so the time of a bare `DateSent` means nothing.
+    """
     try:
-        if len(text) == 10:
-            day = date.fromisoformat(text)
-            low = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            high = low + timedelta(days=1)
-        else:
-            low = datetime.fromisoformat(text)
-            low = low if low.tzinfo else low.replace(tzinfo=UTC)
-            high = low + timedelta(seconds=1)
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise ApiError(20001, detail=f"{text[:40]!r} is not a date of ISO 8601.") from None
-    return (
-        float("-inf") if sign == "<" else low.timestamp(),
-        float("inf") if sign == ">" else high.timestamp(),
-    )
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if sign == "":
+        return midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
+    if sign == ">":
+        return at.timestamp(), float("inf")
+    return float("-inf"), (at + (timedelta(days=1) if len(text) == 10 else timedelta(seconds=1))).timestamp()

@@ -1,0 +1,179 @@
+"""Opening and ending tasks. Whoever opens one names what it is about; nothing ends without an outcome."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from engage.accounts.models import Clinic, User
+from engage.audit.models import AuditEvent, event, record
+from engage.lib import clock
+from engage.patients.models import Patient
+from engage.worklist.models import Outcome, Task
+
+NOTED = (Outcome.EMERGENCY_HANDLED, Outcome.HANDED_ON, Outcome.DECEASED)  # outcomes that need a sentence
+
+
+class TaskError(Exception):
+    """What cannot be done with a task, in one sentence for a person."""
+
+
+def open_task(
+    *,
+    reason: str,
+    summary: str,
+    about: str,
+    due_at: datetime,
+    clinic: Clinic | None,
+    patient: Patient | None = None,
+    queue: str = Task.Queue.COORDINATORS,
+    priority: int = Task.Priority.ROUTINE,
+    opened_by: str = "system",
+    link: str = "",
+    owner: User | None = None,
+) -> Task:
+    """The open task about this for this reason: a new one, or the one there is, made more pressing but never less.
+
+    Safe to repeat and to race: the database holds at most one open task per (about, reason).
+    """
+    fields = {
+        "summary": summary[:300], "due_at": due_at, "clinic": clinic, "patient": patient, "queue": queue,
+        "priority": priority, "opened_by": opened_by[:60], "link": link, "owner": owner,
+    }  # fmt: skip
+    with transaction.atomic():
+        there = _open_one(about, reason)
+        if there is None:
+            try:
+                with transaction.atomic():
+                    task = Task.objects.create(about=about, reason=reason, **fields)
+            except IntegrityError:  # somebody else was faster: theirs is the one
+                there = _open_one(about, reason)
+                if there is None:
+                    raise
+            else:
+                record(opened_by, "task.open", task, reason=reason)
+                return task
+        return _more_pressing(there, due_at, priority, queue)
+
+
+def _open_one(about: str, reason: str) -> Task | None:
+    rows = Task.objects.filter(about=about, reason=reason, state__in=Task.OPEN_STATES)
+    return rows.select_for_update().first()
+
+
+def _more_pressing(task: Task, due_at: datetime, priority: int, queue: str) -> Task:
+    if priority < task.priority or due_at < task.due_at:
+        task.queue = queue if priority < task.priority else task.queue
+        task.priority, task.due_at = min(priority, task.priority), min(due_at, task.due_at)
+        task.state, task.snoozed_until = Task.State.OPEN, None
+        task.save(update_fields=["priority", "due_at", "queue", "state", "snoozed_until"])
+    return task
+
+
+def close_about(
+    about: str | Iterable[str],
+    outcome: str,
+    note: str = "",
+    *,
+    by: User | str = "system",
+    reasons: Iterable[str] | None = None,
+) -> int:
+    """Ends every open task about these keys; gives how many."""
+    keys = [about] if isinstance(about, str) else list(about)
+    ended = 0
+    with transaction.atomic():
+        for start in range(0, len(keys), 500):
+            rows = Task.objects.open().filter(about__in=keys[start : start + 500])
+            if reasons is not None:
+                rows = rows.filter(reason__in=list(reasons))
+            ended += _end_all(list(rows.select_for_update()), outcome, note, by)
+    return ended
+
+
+def _end_all(tasks: list[Task], outcome: str, note: str, by: User | str) -> int:
+    if not tasks:
+        return 0
+    fields = {
+        "state": Task.State.DONE, "outcome": outcome, "outcome_note": note, "closed_at": clock.now(),
+        "closed_by": by if isinstance(by, User) else None, "claimed_by": None, "claimed_until": None,
+    }  # fmt: skip
+    Task.objects.filter(pk__in=[t.pk for t in tasks]).update(**fields)
+    AuditEvent.objects.bulk_create(event(by, "task.finish", t, outcome=outcome) for t in tasks)
+    return len(tasks)
+
+
+def finish(task: Task, outcome: str, note: str = "", *, by: User) -> Task:
+    """Ends one task with an outcome; TaskError when it has ended already or the outcome needs a note."""
+    if outcome not in Outcome.values or outcome == Outcome.BY_SYSTEM:
+        raise TaskError("Choose one of the outcomes.")
+    if outcome in NOTED and not note.strip():
+        raise TaskError("Say in a few words what happened.")
+    with transaction.atomic():
+        row = _locked(task)
+        holder = row.held_by()
+        if holder is not None and holder != by:
+            raise TaskError(f"{holder.display_name} is working on this patient.")
+        _end_all([row], outcome, note.strip(), by)
+    task.refresh_from_db()
+    return task
+
+
+def _locked(task: Task) -> Task:
+    row = Task.objects.select_for_update().get(pk=task.pk)
+    if not row.is_open:
+        raise TaskError("This task has ended already.")
+    return row
+
+
+def snooze(task: Task, until: datetime, *, by: User) -> Task:
+    """Takes the task off the list until a moment; an urgent one cannot be put off."""
+    if task.priority == Task.Priority.URGENT:
+        raise TaskError("An urgent task cannot be put off. Act on it, or hand it to someone.")
+    if until <= clock.now():
+        raise TaskError("Choose a moment in the future.")
+    with transaction.atomic():
+        row = _locked(task)
+        row.state, row.snoozed_until = Task.State.SNOOZED, until
+        row.claimed_by, row.claimed_until = None, None
+        row.save(update_fields=["state", "snoozed_until", "claimed_by", "claimed_until"])
+        record(by, "task.snooze", row, until=until.isoformat())
+    task.refresh_from_db()
+    return task
+
+
+def reopen(task: Task, *, by: User | str) -> Task:
+    """Undo: the task is open again as it was; nothing happens when another one about the same is open."""
+    with transaction.atomic():
+        row = Task.objects.select_for_update().get(pk=task.pk)
+        doubled = row.state == Task.State.DONE and _open_one(row.about, row.reason) is not None
+        if not doubled:
+            row.state, row.snoozed_until, row.outcome, row.outcome_note = Task.State.OPEN, None, "", ""
+            row.closed_by, row.closed_at = None, None
+            row.save(
+                update_fields=["state", "snoozed_until", "outcome", "outcome_note", "closed_by", "closed_at"]
+            )
+            record(by, "task.reopen", row)
+    task.refresh_from_db()
+    return task
+
+
+def hand_to(task: Task, target: User | str, *, by: User) -> Task:
+    """Gives the task to a colleague of the clinic, or back to a queue."""
+    with transaction.atomic():
+        row = _locked(task)
+        if isinstance(target, User):
+            if row.clinic_id is not None and row.clinic_id not in target.clinic_ids():
+                raise TaskError(f"{target.display_name} does not work in this clinic.")
+            row.owner = target
+        else:
+            row.owner, row.queue = None, Task.Queue(target)
+        row.claimed_by, row.claimed_until = None, None
+        row.save(update_fields=["owner", "queue", "claimed_by", "claimed_until"])
+        record(by, "task.hand_on", row, to=str(row.owner_id or row.queue))
+    task.refresh_from_db()
+    return task
+
+
+def release_claims(user: User) -> int:
+    """Lets go of everything this person holds."""
+    return Task.objects.filter(claimed_by=user).update(claimed_by=None, claimed_until=None)

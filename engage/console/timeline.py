@@ -131,9 +131,8 @@ def campaigns(patient: Patient, before: datetime) -> Iterator[Entry]:
 def facts(patient: Patient, before: datetime) -> Iterator[Entry]:
     limit = int(before.timestamp()) if before.year < 9000 else NEVER_ENDS
     rows = Event.objects.filter(patient=patient, start_lo__gt=NEVER_BEGAN, start_lo__lt=limit)
-    rows = rows.exclude(kind__in=[Kind.MEDICATION_PERIOD, Kind.MEDICATION]).select_related(
-        "concept", "value_concept"
-    )
+    again = [Kind.MEDICATION_PERIOD, Kind.MEDICATION_BOUNDS, Kind.OBSERVATION_NOT_DONE]
+    rows = rows.exclude(kind__in=again).select_related("concept", "value_concept")
     for event in rows.order_by("-start_lo")[:LIMIT]:
         at = datetime.fromtimestamp(event.start_lo - event.start_offset * 60, UTC)
         title = FACT_TITLES.get(Kind(event.kind), Kind(event.kind).label)

@@ -27,10 +27,6 @@ class Moment(NamedTuple):
     hi: int
     offset: int = 0
 
-    @property
-    def is_exact(self) -> bool:
-        return self.lo == self.hi
-
 
 class Span(NamedTuple):
     """When a fact held. `no_start`: nothing says when it began."""
@@ -136,10 +132,9 @@ def period(value: Any) -> tuple[Span, str]:
 
 
 def before(end: Moment) -> Moment:
-    """The last moment of a half-open interval that ends at `end`: the second, or the day, before it."""
-    if end.is_exact:
-        return Moment(end.lo - 1, end.lo - 1, end.offset)
-    return Moment(end.lo - DAY, end.lo - 1, end.offset)
+    """The last moment of a half-open interval that ends at `end`: one second, or one day, earlier."""
+    step = min(DAY, end.hi - end.lo + 1)
+    return Moment(end.lo - step, end.hi - step, end.offset)
 
 
 def after(birth: date, age: Any) -> date:

@@ -11,9 +11,28 @@ from typing import ClassVar
 from django.db import models
 
 from engage.accounts.models import Clinic
+from engage.fhir.traits import Trait
 from engage.lib import clock
 from engage.patients.models import Patient, Practitioner
 
+__all__ = [
+    "NEVER_BEGAN",
+    "NEVER_ENDS",
+    "Appointment",
+    "Coding",
+    "Concept",
+    "Event",
+    "ImportRun",
+    "Kind",
+    "Medication",
+    "Place",
+    "PractitionerRole",
+    "Source",
+    "Status",
+    "Trait",
+    "ValueSet",
+    "ValueSetCode",
+]
 NEVER_BEGAN = -(2**53)
 NEVER_ENDS = 2**53
 
@@ -92,7 +111,11 @@ class Kind(models.IntegerChoices):
     DEVICE_REQUEST = 10  # authoredOn
     ALLERGY = 11
     ADVERSE_EVENT = 12
-    MEDICATION = 13  # a Medication resource: no patient needed, kept for references
+    # 13 was never used.
+    OBSERVATION_NOT_DONE = (
+        14  # the same Observation: start = end = issued, value_concept = why it was not done
+    )
+    MEDICATION_BOUNDS = 15  # a dosage's boundsPeriod of that request; the second has the id "…#2"
 
 
 class Status(models.IntegerChoices):
@@ -132,42 +155,12 @@ class Status(models.IntegerChoices):
     POTENTIAL = 31
 
 
-class Trait:
-    """Bits of `Event.traits`. Numbers are stored: never reuse one."""
-
-    SURVEY = 1 << 0
-    LABORATORY = 1 << 1
-    EXAM = 1 << 2
-    IMAGING = 1 << 3
-    VITAL_SIGNS = 1 << 4
-    SOCIAL_HISTORY = 1 << 5
-    ENCOUNTER_DIAGNOSIS = 1 << 6
-    PROBLEM_LIST = 1 << 7
-    INTENT_ORDER = 1 << 8
-    INTENT_OTHER_ORDER = 1 << 9  # original-, reflex-, filler-, instance-order
-    NOT_DONE = 1 << 10  # doNotPerform, notDone, as element or QI-Core modifierExtension
-    HAS_VALUE = 1 << 11  # any value[x]
-    QUANTITY = 1 << 12  # the value is a Quantity with a number
-    VERIFIED = 1 << 13  # verificationStatus absent or not refuted / entered-in-error
-    CLASS_EMER = 1 << 14
-    CLASS_IMP = 1 << 15
-    CLASS_ACUTE = 1 << 16
-    CLASS_NONAC = 1 << 17
-    CLASS_PRENC = 1 << 18
-    CLASS_SS = 1 << 19
-    BP_PANEL = 1 << 20  # 85354-9 with components
-    PATIENT_REPORTED = 1 << 21
-    MEDICATION_BY_REFERENCE = 1 << 22
-    CLASS_AMB = 1 << 23
-    VALUE_UNIT_ODD = 1 << 24  # a unit we do not know for this value
-
-
 class Event(models.Model):
     """One fact about one patient. One row per resource (two for a MedicationRequest: order and supply)."""
 
     source = models.ForeignKey(Source, on_delete=models.PROTECT, db_index=False)
     kind = models.PositiveSmallIntegerField(choices=Kind.choices)
-    fhir_id = models.CharField(max_length=64)
+    fhir_id = models.CharField(max_length=70)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="events", db_index=False)
     concept = models.ForeignKey(Concept, on_delete=models.PROTECT, db_index=False)
     status = models.PositiveSmallIntegerField(default=Status.NONE, choices=Status.choices)
@@ -181,12 +174,13 @@ class Event(models.Model):
     value = models.FloatField(null=True)  # a number; the systolic of a blood-pressure panel
     value2 = models.FloatField(null=True)  # the diastolic of a blood-pressure panel
     unit = models.CharField(max_length=24, blank=True)
-    value_concept = (
-        models.ForeignKey(  # coded value; an encounter's discharge disposition; a condition's body site
-            Concept, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
-        )
+    value_concept = models.ForeignKey(  # coded value; a visit's discharge disposition; a body site; a prescription's reasons
+        Concept, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     encounter = models.CharField(max_length=64, blank=True)  # the FHIR id of the encounter it names
+    place = models.ForeignKey(
+        "Place", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )  # an encounter's serviceProvider
     digest = models.BigIntegerField(default=0)
 
     class Meta:
@@ -239,6 +233,21 @@ class Place(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.fhir_id}"
+
+
+class Medication(models.Model):
+    """A Medication of the record. Its concept is its own, so prescriptions may name it before it arrives."""
+
+    source = models.ForeignKey(Source, on_delete=models.PROTECT)
+    fhir_id = models.CharField(max_length=64)
+    concept = models.ForeignKey(Concept, on_delete=models.PROTECT)
+    digest = models.BigIntegerField(default=0)  # 0: named, not yet seen
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "fhir_id"], name="medication_once")]
+
+    def __str__(self) -> str:
+        return f"Medication/{self.fhir_id}"
 
 
 class PractitionerRole(models.Model):

@@ -1,0 +1,194 @@
+"""Reads files of FHIR resources one at a time: NDJSON, JSON and Bundles, plain or gzipped, alone or in folders.
+
+Nothing larger than one line is held. A line beyond MAX_LINE is skipped, not read; a Bundle in a file of its own may be
+MAX_BUNDLE long.
+"""
+
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from engage.fhir import elements
+
+MAX_LINE = 16 * 1024 * 1024
+MAX_BUNDLE = 256 * 1024 * 1024
+SUFFIXES = (".ndjson", ".json", ".jsonl", ".ndjson.gz", ".json.gz", ".jsonl.gz")
+# What others refer to comes first, so that little has to wait for the end.
+FIRST = (
+    "Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "Medication", "Encounter",
+)  # fmt: skip
+
+
+class Item(NamedTuple):
+    """One resource and where it was, or why there is none."""
+
+    file: str
+    line: int
+    resource: dict[str, Any] | None
+    problem: str = ""
+    passed_over: str = ""  # a name for what is no resource, on purpose
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The files of the paths and folders, each once, in the order that lets references resolve early.
+
+    Raises FileNotFoundError with the path that does not exist.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found |= dict.fromkeys(
+                sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+            )
+        elif path.exists():
+            found[path] = None
+        else:
+            raise FileNotFoundError(str(path))
+    return sorted(found, key=_turn)
+
+
+def _turn(path: Path) -> int:
+    """When a file's turn comes, by the type of its first resource."""
+    try:
+        kind = next((i.resource.get("resourceType") for i in read(path) if i.resource), "")
+    except (OSError, EOFError):
+        return len(FIRST)
+    return FIRST.index(kind) if kind in FIRST else len(FIRST)
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """The file's bytes, unpacked when they are gzip, whatever the name says."""
+    raw = path.open("rb")
+    if raw.peek(2)[:2] == b"\x1f\x8b":
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 18)
+    return raw
+
+
+def read(path: Path) -> Iterator[Item]:
+    """Every resource of a file. What cannot be read is an item with a problem; the next lines go on."""
+    name = str(path)
+    with opened(path) as stream:
+        try:
+            yield from _read(stream, name)
+        except (OSError, EOFError) as error:
+            yield Item(name, 0, None, f"The file cannot be read to its end: {type(error).__name__}.")
+
+
+def _read(stream: io.BufferedReader, name: str) -> Iterator[Item]:
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE and not line.endswith(b"\n"):
+            if number == 1 and _starts_bundle(line):
+                yield from _whole(stream, name, line)
+                return
+            _skip_line(stream)
+            yield Item(name, number, None, f"The line is longer than {MAX_LINE >> 20} MB; it was skipped.")
+            continue
+        line = line.removeprefix(b"\xef\xbb\xbf").strip()
+        if number == 1 and _is_pretty(line, stream.peek(64)[:64]):
+            yield from _whole(stream, name, line)
+            return
+        if line:
+            yield from of_line(line, name, number)
+
+
+def _starts_bundle(line: bytes) -> bool:
+    return b'"Bundle"' in line[:4096] and b'"entry"' in line[: MAX_LINE // 4]
+
+
+def _is_pretty(line: bytes, ahead: bytes) -> bool:
+    """Whether the first line is the beginning of a JSON text that goes on over the next ones."""
+    if not line.startswith((b"{", b"[")) or not line.endswith((b",", b"{", b"[")):
+        return False
+    # A line broken off after a comma is followed by the next resource.
+    return b'"Bundle"' in line or line.endswith(b"[") or not ahead.lstrip().startswith(b"{")
+
+
+def _skip_line(stream: io.BufferedReader) -> None:
+    while (part := stream.readline(MAX_LINE)) and not part.endswith(b"\n"):
+        pass
+
+
+def _whole(stream: io.BufferedReader, name: str, start: bytes) -> Iterator[Item]:
+    """A JSON text that fills the file."""
+    text = (
+        start + b"\n" + stream.read(MAX_BUNDLE + 1)
+        if start[-1:] != b"\n"
+        else start + stream.read(MAX_BUNDLE)
+    )
+    if len(text) > MAX_BUNDLE:
+        yield Item(
+            name, 1, None, f"The file is one JSON text of more than {MAX_BUNDLE >> 20} MB: use NDJSON."
+        )
+        return
+    yield from of_line(text, name, 1)
+
+
+def of_line(line: bytes, name: str, number: int) -> Iterator[Item]:
+    """The resources of one line: one, or those of a Bundle or list."""
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        yield Item(name, number, None, f"The line is not JSON: {str(error)[:120]}.")
+        return
+    for resource in found if isinstance(found, list) else [found]:
+        yield from of_value(resource, name, number)
+
+
+def of_value(found: Any, name: str, number: int) -> Iterator[Item]:
+    """The resource itself, or those inside it when it is a Bundle."""
+    if not isinstance(found, dict):
+        yield Item(name, number, None, "The line is JSON, but no object.")
+    elif isinstance(kind := found.get("resourceType"), str) and kind:
+        if kind == "Bundle":
+            yield from of_bundle(found, name, number)
+        else:
+            yield Item(name, number, found)
+    elif "exportId" in found and "eventId" in found:  # the log that bulk-data clients keep beside the files
+        yield Item(name, number, None, passed_over="export log")
+    else:
+        yield Item(name, number, None, "The line has no resourceType.")
+
+
+def of_bundle(bundle: dict[str, Any], name: str, number: int) -> Iterator[Item]:
+    """A Bundle's resources in a good order, with ids for those known only by a urn, and references that use them."""
+    entries = list(elements.things(bundle.get("entry")))
+    urns: dict[str, str] = {}
+    resources = []
+    for entry in entries:
+        resource, url = entry.get("resource"), entry.get("fullUrl")
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+            continue  # a deletion or an outcome holds no resource
+        if isinstance(url, str) and url.startswith("urn:"):
+            resource.setdefault("id", url.rsplit(":", 1)[-1])
+            urns[url] = f"{resource['resourceType']}/{resource['id']}"
+        resources.append(resource)
+    resources.sort(key=_bundle_turn)
+    for resource in resources:
+        if urns:
+            repoint(resource, urns)
+        yield from of_value(resource, name, number)
+
+
+def _bundle_turn(resource: dict[str, Any]) -> int:
+    kind = resource["resourceType"]
+    return FIRST.index(kind) if kind in FIRST else len(FIRST)
+
+
+def repoint(value: Any, urns: dict[str, str]) -> None:
+    """Replaces urn references by the relative ones they mean, in place."""
+    if isinstance(value, list):
+        for item in value:
+            repoint(item, urns)
+    elif isinstance(value, dict):
+        written = value.get("reference")
+        if isinstance(written, str) and written in urns:
+            value["reference"] = urns[written]
+        for item in value.values():
+            if isinstance(item, dict | list):
+                repoint(item, urns)

@@ -134,7 +134,7 @@ def admitted(carrier: Carrier, form: Form, rule: Rule | None) -> Any:
     order = checked(form, carrier.options.numbers, carrier.options.services)
     if "\x00" in order.body:
         raise ApiError(20001, detail=NULL)
-    carrier.refuse_or_pass(order)
+    carrier.refuse_or_pass(order, rule)
     return order
 
 

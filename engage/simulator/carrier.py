@@ -15,7 +15,6 @@ from engage.simulator.orders import Order
 from engage.simulator.resources import VERSION
 from engage.simulator.segments import segments
 
-SLOW = 30.0  # a slow phone's message takes this much longer
 GAP = 0.02  # between callbacks whose order is scripted
 
 
@@ -34,6 +33,7 @@ class Carrier:
         self.agenda = Agenda()
         self.caller = Caller(options.tokens[0], options.public_hosts)
         self.services: dict[str, str] = {}
+        self.generation = 0  # what began before a reset must not tell anybody after it
         if options.state:
             self._restore(options)
 
@@ -62,6 +62,7 @@ class Carrier:
 
     def forget(self) -> None:
         """Back to an empty carrier; the log keeps what was and says where this happened."""
+        self.generation += 1
         self.script.reset()
         self.agenda.clear()
         self.book.forget()
@@ -70,13 +71,15 @@ class Carrier:
 
     # --- accepting ---
 
-    def refuse_or_pass(self, order: Order) -> None:
+    def refuse_or_pass(self, order: Order, rule: Rule | None) -> None:
         """Raises what the provider answers at once for this recipient: unsubscribed, no mobile, no route…"""
-        fate = self.script.fate(order.to)
-        if code := REFUSALS.get(fate):
+        if code := REFUSALS.get(self._fate(order, rule)):
             raise ApiError(code)
         if (order.service or order.sender, order.to) in self.book.blocked:
             raise ApiError(21610)
+
+    def _fate(self, order: Order, rule: Rule | None) -> str:
+        return (rule.fate if rule else "") or self.script.fate(order.to)
 
     def compose(self, order: Order, rule: Rule | None) -> Message:
         """The message of an order; it is not in the book before `accept`."""
@@ -97,7 +100,7 @@ class Carrier:
             validity=order.validity,
             parts=segments(order.body),
             media=order.media,
-            fate=(rule.fate if rule else "") or self.script.fate(order.to),
+            fate=self._fate(order, rule),
             visible_at=time.time() + lag if lag else 0.0,
             send_at=order.send_at,
         )
@@ -113,7 +116,7 @@ class Carrier:
         """Plans every step between here and the message's end."""
         settings = self.script.settings
         wait = max(0.0, message.send_at - time.time()) if message.send_at else 0.0
-        wait += SLOW if message.fate == "slow" else 0.0
+        wait += settings.slow if message.fate == "slow" else 0.0
         steps = self._steps(message, wait, settings)
         for after, status, code in steps:
             self.agenda.later(after, partial(self._step, message, status, code))
@@ -176,16 +179,21 @@ class Carrier:
 
     async def _tell(self, message: Message, told: list[tuple[float, str, int]]) -> None:
         _, status, code = told[0]
+        generation = self.generation
         if message.status != "canceled" or status == "canceled":
             await self.callback(message, status, code)
-        self._next_callback(message, told[1:])
+        if generation == self.generation:
+            self._next_callback(message, told[1:])
 
     async def callback(
         self, message: Message, status: str, code: int = 0, *, signature: str | None = None
     ) -> int:
         """One signed status callback; the HTTP status it was answered with, 0 when nobody answered."""
         form = status_form(self.options.account, message, status, code)
+        generation = self.generation
         outcome = await self.caller.post(message.callback, form, signature=signature)
+        if generation != self.generation:
+            return outcome.status
         self.journal.note(
             "callback",
             sid=message.sid,

@@ -82,7 +82,9 @@ async def numbers(request: web.Request) -> web.StreamResponse:
     for number, fate in facts.items():
         if fate and fate not in FATES and fate not in REFUSALS:
             raise ValueError(f"no fate {fate!r}; there are {', '.join([*FATES, *REFUSALS])}")
-        fates[number] = fate or ""
+        fates.pop(number, None)
+        if fate:
+            fates[number] = fate
     return web.json_response(fates)
 
 

@@ -56,7 +56,10 @@ class Callbacks:
 
 @dataclass(slots=True)
 class Settings:
-    """What holds for every request; times in seconds, `rate` in accepted messages a second (0: no limit)."""
+    """What holds for every request.
+
+    Times in seconds, `slow` what a slow phone adds; `rate` in accepted messages a second (0: no limit).
+    """
 
     latency: float = 0.0
     rate: float = 0.0
@@ -64,6 +67,7 @@ class Settings:
     inbound: bool = True
     sent_after: float = 0.1
     delivered_after: float = 0.3
+    slow: float = 30.0
     callbacks: Callbacks = field(default_factory=Callbacks)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+SYNC = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
 ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -56,7 +57,7 @@ class Journal:
             self._finish(waiting)
             return
         loop = asyncio.get_running_loop()
-        synced = loop.run_in_executor(None, os.fdatasync, self._file)
+        synced = loop.run_in_executor(None, SYNC, self._file)
         synced.add_done_callback(lambda _: self._finish(waiting))
 
     def _finish(self, waiting: list["asyncio.Future[None]"]) -> None:

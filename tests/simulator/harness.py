@@ -6,6 +6,7 @@ with Carrier(inbound_url="http://127.0.0.1:8000/webhooks/twilio/message") as car
     assert [m["to"] for m in carrier.accepted()] == ["+15552220001"]
 """
 
+import atexit
 import json
 import os
 import select
@@ -93,11 +94,13 @@ class Carrier:
         if "ready on" not in line:
             self.stop()
             raise RuntimeError("no carrier: " + (self.folder / "carrier.err").read_text()[-2000:])
+        atexit.register(self.stop)  # a test that forgets, or breaks before its end
         self.port = int(line.split("ready on http://127.0.0.1:")[1].split()[0])
 
     def stop(self) -> int:
         """Ends it as an operator would; returns its exit status."""
         process, self.process = self.process, None
+        atexit.unregister(self.stop)
         if process is None:
             return 0
         process.terminate()

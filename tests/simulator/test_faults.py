@@ -189,3 +189,32 @@ def test_a_browser_page_elsewhere_cannot_script_it(carrier):
         f"{carrier.base_url}/_control/reset", data="{}", headers={"Content-Type": "text/plain"}
     )
     assert answer.status_code == 415
+
+
+def test_a_rule_gives_a_message_its_fate(carrier):
+    carrier.script(times=1, fate="not_mobile")
+    carrier.script(times=1, fate="landline")
+    assert post(carrier).json()["code"] == 21614
+    post(carrier)
+    carrier.wait(lambda: [m["error_code"] for m in carrier.messages()] == [30006])
+
+
+def test_a_slow_phone(carrier):
+    carrier.settings(slow=0.5)
+    carrier.numbers(**{TO: "slow"})
+    post(carrier)
+    post(carrier, To="+15552220002")
+    carrier.wait(lambda: [m["status"] for m in carrier.messages()] == ["queued", "delivered"])
+    carrier.wait(lambda: [m["status"] for m in carrier.messages()] == ["delivered", "delivered"], 2)
+    carrier.numbers(**{TO: ""})
+    post(carrier)
+    carrier.wait(lambda: [m["status"] for m in carrier.messages()] == ["delivered"] * 3, 0.4)
+
+
+def test_nothing_of_before_a_reset_is_told_after_it(carrier, receiver):
+    receiver.answers = [(200, "", 0.4)]
+    post(carrier, StatusCallback=receiver.url("/status/old"))
+    carrier.wait(lambda: receiver.statuses("/status/old") == ["sent"])
+    carrier.reset()
+    time.sleep(0.7)
+    assert receiver.statuses("/status/old") == ["sent"] and carrier.events() == []

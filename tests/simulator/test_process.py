@@ -107,13 +107,11 @@ def test_state_survives_a_stop_and_a_kill(tmp_path, receiver):
 
 
 def test_what_was_on_its_way_goes_on_after_a_restart(tmp_path, receiver):
-    carrier = Carrier(tmp_path, state=tmp_path / "state.jsonl", sent_after=0.3, delivered_after=0.6)
-    carrier.start()
-    post(carrier, StatusCallback=receiver.url("/status/r"))
-    carrier.kill()
-    carrier.start()
-    carrier.wait(lambda: receiver.statuses("/status/r")[-1:] == ["delivered"])
-    carrier.stop()
+    with Carrier(tmp_path, state=tmp_path / "state.jsonl", sent_after=0.3, delivered_after=0.6) as carrier:
+        post(carrier, StatusCallback=receiver.url("/status/r"))
+        carrier.kill()
+        carrier.start()
+        carrier.wait(lambda: receiver.statuses("/status/r")[-1:] == ["delivered"])
 
 
 def test_a_seed_never_repeats_a_sid_after_a_restart(tmp_path):

@@ -153,6 +153,10 @@ class Message(models.Model):
     undo_until = models.DateTimeField(
         null=True
     )  # machine time: not claimed before, so its author can take it back
+    retry_at = models.DateTimeField(null=True)  # machine time: backing off after a proven non-acceptance
+    withdrawn = models.CharField(
+        max_length=300, blank=True
+    )  # why it must not be tried again, if it comes back
     lease_token = models.CharField(max_length=36, blank=True)
     lease_until = models.DateTimeField(null=True)  # machine time
     attempts_made = models.PositiveSmallIntegerField(default=0)

@@ -1,0 +1,115 @@
+"""What the gate must know beyond the message itself, read for a whole micro-batch in a fixed number of queries."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from engage.messaging.models import Message
+from engage.patients.models import Consent
+
+LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
+IN_FLIGHT = (Message.State.SENDING, Message.State.IN_DOUBT, Message.State.NEEDS_REVIEW)
+REACHED = (Message.State.ACCEPTED, Message.State.SENT, Message.State.DELIVERED, Message.State.UNDELIVERED)
+
+
+@dataclass(frozen=True)
+class Touch:
+    """One automated contact with a patient: what it was about, and when (business time)."""
+
+    about: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Said:
+    """One text that went to a number in the last 24 hours, for whichever patient."""
+
+    body: str
+    at: datetime
+    purpose: str  # of its template, "" without one
+
+
+@dataclass
+class Evidence:
+    """Facts for the messages it was read for; `admit` adds what the same batch sends, so that it counts too."""
+
+    now: datetime
+    revoked: dict[tuple[str, str], list[tuple[int | None, str]]] = field(default_factory=dict)
+    touches: dict[int, list[Touch]] = field(default_factory=lambda: defaultdict(list))
+    said: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    heard: dict[str, datetime] = field(default_factory=dict)  # address → last message from it in 24 hours
+
+    def opted_out(self, address: str, channel: str, patient_id: int | None) -> bool:
+        """Whether the last word on the number, by anyone or by this patient, was to stop."""
+        words = [d for who, d in self.revoked.get((address, channel), ()) if who in (None, patient_id)]
+        return bool(words) and words[-1] == Consent.Decision.REVOKED
+
+    def admit(self, message: Message) -> None:
+        """Counts a message that is about to go."""
+        if message.patient_id and is_automated(message):
+            self.touches[message.patient_id].append(Touch(message.about, self.now))
+        self.said[message.address].append(Said(message.body, self.now, purpose_of(message)))
+
+
+def is_automated(message: Message) -> bool:
+    """Sent by a program on its own account: not by a person, and not in answer to somebody."""
+    return message.author_id is None and not message.safety
+
+
+def purpose_of(message: Message) -> str:
+    return message.template.purpose if message.template else ""
+
+
+def gather(messages: Sequence[Message], now: datetime) -> Evidence:
+    """Three queries, whatever the number of messages."""
+    found = Evidence(now)
+    own = [m.pk for m in messages if m.pk]
+    addresses = {m.address for m in messages if m.address}
+    patients = {m.patient_id for m in messages if m.patient_id}
+    if addresses:
+        _consents(found, addresses)
+        _conversations(found, addresses, own)
+    if patients:
+        _touches(found, patients, own)
+    return found
+
+
+def _consents(found: Evidence, addresses: set[str]) -> None:
+    # A phone in a record is a permission, but never takes back what the number's owner has said.
+    rows = Consent.objects.filter(address__in=addresses).exclude(
+        source=Consent.Source.EHR, decision=Consent.Decision.GRANTED
+    )
+    for address, channel, patient, decision in rows.order_by("id").values_list(
+        "address", "channel", "patient_id", "decision"
+    ):
+        found.revoked.setdefault((address, channel), []).append((patient, decision))
+
+
+def _conversations(found: Evidence, addresses: set[str], own: list[int]) -> None:
+    day = found.now - timedelta(hours=24)
+    went = Q(accepted_at__gt=day, state__in=REACHED) | Q(state__in=IN_FLIGHT)
+    rows = Message.objects.filter(
+        Q(direction=Message.Direction.IN, created_at__gt=day) | went, address__in=addresses
+    )
+    for address, direction, body, created, accepted, purpose in rows.exclude(pk__in=own).values_list(
+        "address", "direction", "body", "created_at", "accepted_at", "template__purpose"
+    ):
+        if direction == Message.Direction.IN:
+            found.heard[address] = max(created, found.heard.get(address, created))
+        else:
+            found.said[address].append(Said(body, accepted or found.now, purpose or ""))
+
+
+def _touches(found: Evidence, patients: set[int], own: list[int]) -> None:
+    counted = Q(accepted_at__gt=found.now - LOOK_BACK, state__in=REACHED) | Q(state__in=IN_FLIGHT)
+    rows = Message.objects.filter(
+        counted, patient_id__in=patients, direction=Message.Direction.OUT, author=None, safety=False
+    )
+    for patient, about, accepted in rows.exclude(pk__in=own).values_list(
+        "patient_id", "about", "accepted_at"
+    ):
+        if patient is not None:
+            found.touches[patient].append(Touch(about, accepted or found.now))

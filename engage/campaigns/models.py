@@ -43,6 +43,7 @@ class Campaign(models.Model):
     owner = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
+    launched_at = models.DateTimeField(null=True)  # the first taking-in reached its end
     ended_at = models.DateTimeField(null=True)
     pause_reason = models.CharField(max_length=200, blank=True)
 
@@ -66,6 +67,7 @@ class Touch(models.Model):
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=9, choices=Kind.choices)
     wait_days = models.PositiveSmallIntegerField(default=0)  # after the previous touch
+    business_days = models.BooleanField(default=False, db_default=False)  # the wait counts working days only
     template_key = models.SlugField(max_length=60, blank=True)  # a text's wording, by language
 
     class Meta:
@@ -81,7 +83,8 @@ class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
 class Enrollment(models.Model):
     """One patient's gap in one campaign.
 
-    active → completed (all touches made) | ended (why) ;  left_out: never entered (why)
+    active → completed (all touches made) | ended (why)
+    left_out (why) → active, when the reason has gone;  ended (gap_closed) → active, when the gap is open again
     """
 
     class State(models.TextChoices):
@@ -93,7 +96,7 @@ class Enrollment(models.Model):
     class Why(models.TextChoices):
         """Why an enrollment ended, or never began."""
 
-        GAP_CLOSED = "gap_closed", "The gap is closed"
+        GAP_CLOSED = "gap_closed", "The gap is no longer open"
         REPLIED = "replied", "The patient replied"
         OPTED_OUT = "opted_out", "The patient opted out"
         DECLINED = "declined", "The patient declined"
@@ -106,15 +109,22 @@ class Enrollment(models.Model):
         OTHER_CAMPAIGN = "other_campaign", "Already in another campaign for this gap"
         RECENT = "recent", "Reached for this gap too often lately"
         NO_LANGUAGE = "no_language", "No approved wording in the patient's language"
+        CANNOT_TEXT = "cannot_text", "Texts are not possible"
 
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="enrollments")
-    gap = models.ForeignKey(CareGap, on_delete=models.CASCADE, related_name="enrollments")
-    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="enrollments")
-    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT)
+    # No index of their own: those below begin with the same columns, and a launch writes a row into each.
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="enrollments", db_index=False
+    )
+    gap = models.ForeignKey(CareGap, on_delete=models.CASCADE, related_name="enrollments", db_index=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="enrollments", db_index=False)
+    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT, db_index=False)
     state = models.CharField(max_length=9, choices=State.choices, default=State.ACTIVE)
     why = models.CharField(max_length=16, choices=Why.choices, blank=True)
     position = models.PositiveSmallIntegerField(default=1)  # of the next touch
     due_at = models.DateTimeField(null=True)  # business time of the next touch
+    round = models.PositiveSmallIntegerField(
+        default=1, db_default=1
+    )  # counts up when a reopened gap starts again; part of the key of its messages
     enrolled_at = models.DateTimeField(default=clock.now)
     ended_at = models.DateTimeField(null=True)
 

@@ -1,0 +1,94 @@
+"""Leaves that read only a patient's last facts: the last answer given, the lowest values of the last day."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyroaring import BitMap
+
+from engage.caregaps.algebra import Patients, Question
+from engage.caregaps.facts import Facts, Mark, latest_second, numbers
+from engage.caregaps.vocabulary import Codes
+from engage.caregaps.words import Words, day_text
+from engage.records.models import Trait
+
+
+@dataclass(frozen=True)
+class LastAnswer(Patients):
+    """Patients whose last such observation (by the end of its time) has one of these values; another later cancels."""
+
+    asked: Facts
+    values: tuple[Codes, ...]
+
+    def evaluate(self, question: Question) -> BitMap:
+        source = self.asked.source(question)
+        values = question.vocabulary.concepts(self.values)
+        if not source or not values:
+            return BitMap()
+        order = f"{latest_second(self.asked.kind)} DESC, e.id DESC"
+        place = f"ROW_NUMBER() OVER (PARTITION BY e.patient_id ORDER BY {order}) AS place"
+        answers = f"SELECT e.patient_id, e.value_concept_id AS answer, {place} {source}"
+        return question.ids(
+            f"SELECT patient_id FROM ({answers}) last_answers"  # noqa: S608 - integers only
+            f" WHERE place = 1 AND answer IN ({numbers(values)})"
+        )
+
+    def sought(self, question: Question, language: str) -> list[str]:
+        return [self.values[0].words[language]]
+
+    def why(self, question: Question, language: str) -> list[str]:
+        marks = self.asked.marks(question)
+        day = Mark.read(max(marks.values())).day if marks else None
+        return [
+            f"{self.values[0].words[language]}, {day_text(day, language)}"
+            if day
+            else self.values[0].words[language]
+        ]
+
+    def facts(self) -> Iterator[Facts]:
+        yield self.asked
+
+
+@dataclass(frozen=True)
+class LowestOnLastDay(Patients):
+    """Patients whose lowest first and second value of the last day with such an observation are both below the limits.
+
+    The two minima may come from different observations of that day. A value that is missing or in a unit we do not know
+    sorts first and fails, so that what cannot be read never counts as good (measures.md §5).
+    """
+
+    readings: Facts
+    below: tuple[float, float]
+    words: Words  # what is hoped for: "below 140/90"
+
+    def evaluate(self, question: Question) -> BitMap:
+        source = self.readings.source(question)
+        if not source:
+            return BitMap()
+        day = f"({latest_second(self.readings.kind)}) / 86400"
+        first, second = (known_value(column) for column in ("value", "value2"))
+        readings = f"SELECT e.patient_id, {day} AS day, {first} AS first, {second} AS second {source}"
+        last_days = "SELECT patient_id, MAX(day) AS day FROM readings GROUP BY patient_id"
+        return question.ids(
+            f"WITH readings AS ({readings}), last_days AS ({last_days})"  # noqa: S608 - numbers only
+            " SELECT patient_id FROM readings JOIN last_days USING (patient_id, day) GROUP BY patient_id"
+            f" HAVING MIN(first) < {self.below[0]} AND MIN(second) < {self.below[1]}"
+            " AND COUNT(first) = COUNT(*) AND COUNT(second) = COUNT(*)"
+        )
+
+    def sought(self, question: Question, language: str) -> list[str]:
+        return [f"{phrase}, {self.words[language]}" for phrase in self.readings.sought(question, language)]
+
+    def why(self, question: Question, language: str) -> list[str]:
+        return [f"{phrase}, {self.words[language]}" for phrase in self.readings.why(question, language)]
+
+    def facts(self) -> Iterator[Facts]:
+        yield self.readings
+
+
+def known_value(column: str) -> str:
+    """SQL: the number, or NULL when its unit is one we do not know."""
+    return f"CASE WHEN (e.traits & {Trait.VALUE_UNIT_ODD}) = 0 THEN e.{column} END"
+
+
+def last_answer(asked: Facts, *values: Codes) -> LastAnswer:
+    return LastAnswer(asked, values)

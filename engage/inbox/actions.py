@@ -21,6 +21,12 @@ from engage.worklist import actions as worklist
 from engage.worklist.models import Outcome, Reason, Task
 
 __all__ = ["InboxError", "add_flag", "confirm", "decide_doubt", "dismiss", "end_texts", "match", "receive"]
+STAYS_HERE = (
+    Message.State.SUPPRESSED,
+    Message.State.FAILED,
+    Message.State.EXPIRED,
+    Message.State.NEEDS_REVIEW,
+)
 ANSWERED_BY_WRITING = (Reason.REPLY, Reason.UNMATCHED_REPLY)  # tasks that an answer, or closing, settles
 
 
@@ -132,7 +138,7 @@ def reply(conversation: Conversation, body: str, *, by: User, key: str) -> Messa
             clinic=conversation.clinic,
         )
         record(by, "conversation.reply", conversation, message=message.pk, state=message.state)
-        if message.state != Message.State.SUPPRESSED:
+        if message.state not in STAYS_HERE:
             _answered(conversation, by)
     return message
 
@@ -195,7 +201,9 @@ def _refuse_urgent(conversation: Conversation, done: str) -> None:
 
 
 def undo_until(message: Message) -> timedelta | None:
-    """How long the author can still take a message back (machine time), or None."""
+    """How long the author can still take a message back (machine time), or None; a held one as long as it is held."""
+    if message.state == Message.State.HELD:
+        return (message.not_before or clock.now()) - clock.now()
     if message.undo_until is None or message.state not in Message.UNSENT:
         return None
     left = message.undo_until - clock.machine_now()

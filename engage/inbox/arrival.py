@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from engage.inbox.senders import Sender, identify, normal
 from engage.inbox.triage import keywords
 from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.reading import Reading as Found
+from engage.inbox.triage.reading import highest
 from engage.lib import clock, text
 from engage.messaging.models import Lane, Message
 
@@ -113,9 +114,13 @@ def process(message: Message, conversation: Conversation, sender: Sender, opt_ou
     run = Run(message)
     word = run.step("keywords", lambda: spoken(message.body, opt_out_type))
     found = run.step("triage", lambda: read(message, sender))
-    automatic = found is not None and "auto_reply" in found.labels
+    if found is not None:
+        found = nothing_but(word, found) if word is not None and word.exact else found
+        spanish = word is not None and word.lang == "es"
+        speaks(message, conversation, "es" if spanish else found.lang)
     if word is not None:
-        run.step("words", lambda: permission.obey(message, sender, conversation, word, automatic=automatic))
+        labels = found.labels if found else ()
+        run.step("words", lambda: permission.obey(message, sender, conversation, word, labels))
     if found is not None:
         follow(run, Heard(message, conversation, sender, found), word)
     reading = conclude(run, found, obeyed=word is not None and word.kind == "stop")
@@ -123,18 +128,22 @@ def process(message: Message, conversation: Conversation, sender: Sender, opt_ou
     return reading
 
 
+def speaks(message: Message, conversation: Conversation, lang: str) -> None:
+    """Notes the language of the reply, else of the record: automatic answers are given in it."""
+    message.language = conversation.language = lang or message.language
+    message.save(update_fields=["language"])
+    conversation.save(update_fields=["language"])
+
+
 def follow(run: "Run", heard: Heard, word: Keyword | None) -> None:
     """What the findings lead to, the gravest first."""
     message, conversation = heard.message, heard.conversation
-    language = heard.found.lang or message.language
-    Message.objects.filter(pk=message.pk).update(language=language)
-    Conversation.objects.filter(pk=conversation.pk).update(language=language)
-    message.language = conversation.language = language
     run.step("flags", lambda: consequences.raise_flags(heard))
-    run.step("tasks", lambda: consequences.open_tasks(heard))
+    settled = consequences.SETTLED_BY_STOP if word is not None and word.kind == "stop" else frozenset()
+    run.step("tasks", lambda: consequences.open_tasks(heard, settled))
     run.step("alert", lambda: consequences.alert(heard))
     run.step("crisis reply", lambda: consequences.reply_to_crisis(heard))
-    if heard.found.suspect_opt_out and (word is None or word.kind != "stop"):
+    if heard.found.suspect_opt_out and word is None:
         run.step("doubt", lambda: permission.suspend(message, heard.sender, conversation))
     run.step("wrong person", lambda: consequences.set_number_aside(heard))
     if word is None or word.kind not in ("help", "start"):
@@ -150,7 +159,21 @@ def spoken(body: str, opt_out_type: str) -> Keyword | None:
     return Keyword(kind, text.fold(body)[:40], True, True, "")  # type: ignore[arg-type]
 
 
+def nothing_but(word: Keyword, found: Found) -> Found:
+    """A reply that is one opt-out, opt-in or help word means that; what only resembles something else is dropped."""
+    if word.kind == "start_ambiguous":
+        return found
+    meant = tuple(f for f in found.findings if f.level == "urgent" or f.source == "optout")
+    known = {f.label for f in meant}
+    labels = tuple(label for label in found.labels if label in known)
+    return replace(
+        found, labels=labels, findings=meant, level=highest([f.level for f in meant]), suspect_opt_out=False
+    )
+
+
 def read(message: Message, sender: Sender) -> Found:
+    if not message.body.strip():  # a picture alone: there are no words to read, so a person looks
+        return Found(("other",), "significant", (), "", None, False, "")
     answered = sender.outbound
     return triage.read(
         message.body,
@@ -167,7 +190,7 @@ def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
     An opt-out that has been carried out (`obeyed`) and says nothing else asks nothing of a person.
     """
     level = consequences.LEVEL[found.level] if found else Level.UNSORTED
-    if found and obeyed and set(found.labels) <= {"opt_out"} and level != Level.URGENT:
+    if found and obeyed and set(found.labels) <= consequences.SETTLED_BY_STOP and level != Level.URGENT:
         level = Level.ROUTINE
     reading, _ = Reading.objects.update_or_create(
         message=run.message,

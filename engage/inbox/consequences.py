@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from engage.accounts.models import Clinic
 from engage.campaigns import actions as campaigns
 from engage.campaigns.models import Enrollment
 from engage.inbox import deadlines
@@ -69,6 +70,7 @@ RULES: dict[str, Rule] = {
 }
 OTHER = Rule(Reason.REPLY, "Wrote something a person must read")
 SETTLED_ELSEWHERE = frozenset({"opt_out"})  # by engage.inbox.permission
+SETTLED_BY_STOP = frozenset({"opt_out", "reschedule"})  # CANCEL asks about the visit with a task of its own
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,22 @@ def _flag(heard: Heard, finding: Finding) -> Flag:
     )
 
 
-def open_tasks(heard: Heard) -> None:
-    """The tasks the findings ask for: the urgent one first; whose reply it is, when nobody is matched."""
+def open_tasks(heard: Heard, settled: frozenset[str] = frozenset()) -> None:
+    """The tasks the findings ask for: the urgent one first; whose reply it is, when nobody is matched.
+
+    `settled` are labels that an obeyed word has dealt with.
+    """
     conversation, found = heard.conversation, heard.found
     if found.level == "urgent":
         open_urgent(conversation, heard.message.created_at, sentence_for(heard, urgent_label(found)))
     if conversation.patient_id is None:
-        if is_real(found.labels) and not set(found.labels) <= SETTLED_ELSEWHERE:
+        left = set(found.labels) - NO_REPLY - SETTLED_ELSEWHERE - settled
+        if left or (not found.labels and found.level != "routine"):
             _open(heard, Rule(Reason.UNMATCHED_REPLY, "Whose reply is this?", 4), "")
         return
     for label in labels_to_act_on(found):
-        rule = RULES.get(label, OTHER)
-        _open(heard, rule, label)
+        if label not in settled:
+            _open(heard, RULES.get(label, OTHER), label)
 
 
 def labels_to_act_on(found: Found) -> Iterator[str]:
@@ -196,11 +202,16 @@ def _sentence(says: str, words: str) -> str:
 
 
 def alert(heard: Heard) -> None:
-    """Texts the clinician on call, naming no patient; once per conversation in five minutes."""
-    if heard.found.level != "urgent" or heard.conversation.clinic is None:
+    """Texts the clinician on call, naming no patient; once per conversation in five minutes.
+
+    While no clinic is known every clinic's on-call number is told: one too many is better than none.
+    """
+    if heard.found.level != "urgent":
         return
+    clinic = heard.conversation.clinic
     bucket = int(clock.machine_now().timestamp()) // ALERT_AGAIN_AFTER
-    safety.on_call_alert(heard.conversation.clinic, f"alert:{heard.conversation.pk}:{bucket}")
+    for told in [clinic] if clinic else Clinic.objects.exclude(on_call_number=""):
+        safety.on_call_alert(told, f"alert:{heard.conversation.pk}:{bucket}:{told.pk}")
 
 
 def reply_to_crisis(heard: Heard) -> None:

@@ -4,6 +4,7 @@ Sources: 47 CFR 64.1200(a)(10)-(12) (any reasonable wording, one confirmation wi
 word lists, on which it acts (and answers) without us.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -32,22 +33,23 @@ DOUBT = "May want messages to stop; a person is asking."
 
 
 def obey(
-    message: Message, sender: Sender, conversation: Conversation, word: Keyword, *, automatic: bool
+    message: Message, sender: Sender, conversation: Conversation, word: Keyword, labels: Collection[str]
 ) -> None:
-    """Carries out one word. `automatic`: a machine wrote the reply, so nothing is answered by a machine."""
+    """Carries out one word. `labels` are triage's: what a machine wrote is not answered by a machine."""
+    automatic = "auto_reply" in labels
     if word.kind == "stop":
-        stop(message, sender, conversation, word, confirm=not automatic)
+        stop(message, sender, word, confirm=not automatic)
+        if word.may_cancel_visit:
+            _may_cancel(message, sender, conversation, asked="reschedule" in labels)
     elif word.kind == "help" and not automatic:
         answer_help(message)
     elif word.kind == "start" or (word.kind == "start_ambiguous" and _answers_opt_in(sender)):
-        start(message, sender, conversation)
+        start(message, sender, conversation, confirm=not automatic and not _by_carrier(word))
     elif word.kind == "start_ambiguous" and opted_out(sender.address):
         _ask_a_person(message, conversation, "Answered YES after opting out; ask whether messages may go on")
 
 
-def stop(
-    message: Message, sender: Sender, conversation: Conversation, word: Keyword, *, confirm: bool
-) -> None:
+def stop(message: Message, sender: Sender, word: Keyword, *, confirm: bool) -> None:
     """Ends consent for the number, and all that was on its way to it; repeatable."""
     if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
         return
@@ -55,11 +57,13 @@ def stop(
     _revoke(sender.address, f"message:{message.pk}")
     for patient in sender.everyone:
         campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by="patient")
-    ours = settings.OPT_OUT_CONFIRMATION == "ours" or not word.provider_recognises
-    if confirm and ours and not already:
+    if confirm and not already and not _by_carrier(word):
         safety.opt_out_confirmation(message)
-    if word.may_cancel_visit:
-        _may_cancel(message, sender, conversation)
+
+
+def _by_carrier(word: Keyword) -> bool:
+    """Whether the carrier answers the word by itself; a second answer would be one too many."""
+    return settings.OPT_OUT_CONFIRMATION == "provider" and word.provider_recognises
 
 
 def _revoke(address: str, evidence: str) -> None:
@@ -75,18 +79,18 @@ def _revoke(address: str, evidence: str) -> None:
         messaging.suppress_address(address, channel, "The patient opted out by text.")
 
 
-def _may_cancel(message: Message, sender: Sender, conversation: Conversation) -> None:
-    """CANCEL is an opt-out word; somebody with a visit ahead may have meant the visit."""
+def _may_cancel(message: Message, sender: Sender, conversation: Conversation, *, asked: bool) -> None:
+    """CANCEL is an opt-out word; somebody with a visit ahead, or asked about one, may have meant the visit."""
     ahead = Appointment.objects.filter(
         patient__in=sender.everyone,
         starts_at__gt=clock.now(),
         status__in=("proposed", "pending", "booked", "waitlist"),
     )
-    if ahead.exists():
+    if asked or ahead.exists():
         worklist.open_task(
             reason=Reason.MAY_CANCEL,
-            summary=f"Wrote “{message.body.strip()[:40]}” with a visit booked: messages were stopped; "
-            "ask whether the visit was meant.",
+            summary=f"Wrote “{message.body.strip()[:40]}” and messages were stopped: "
+            "ask whether a booked visit was meant.",
             about=conversation.about,
             due_at=deadlines.after_working_hours(message.created_at, conversation.clinic, 4),
             clinic=conversation.clinic,
@@ -96,13 +100,14 @@ def _may_cancel(message: Message, sender: Sender, conversation: Conversation) ->
         )
 
 
-def start(message: Message, sender: Sender, conversation: Conversation) -> None:
+def start(message: Message, sender: Sender, conversation: Conversation, *, confirm: bool) -> None:
     """Restores consent to texts, on the patient's own number only: a shared one is for a person."""
     if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
         return
     if sender.patient is None or len(sender.candidates) > 1:
         _ask_a_person(message, conversation, "Asks on a shared or unknown number for messages to start again")
         return
+    was_out = opted_out(sender.address)
     patients.record_consent(
         address=sender.address,
         channel=Channel.SMS,
@@ -113,6 +118,8 @@ def start(message: Message, sender: Sender, conversation: Conversation) -> None:
     for point in sender.points:
         if point.state == ContactPoint.State.OPTED_OUT:
             patients.mark_contact_point(point, ContactPoint.State.ACTIVE, "", by="patient")
+    if confirm and was_out:
+        safety.opt_in_confirmation(message)
 
 
 def answer_help(message: Message) -> None:

@@ -1,0 +1,229 @@
+"""What people do in the inbox: see, take, answer, take back, snooze, close, match, decide about flags."""
+
+from datetime import timedelta
+
+import pytest
+
+from engage.audit.models import AuditEvent
+from engage.inbox import actions, jobs
+from engage.inbox.actions import InboxError
+from engage.inbox.models import Conversation, Flag, Level
+from engage.lib import clock
+from engage.messaging.models import Message
+from engage.patients.models import ContactPoint
+from engage.worklist import actions as worklist
+from engage.worklist.models import Task
+from tests.inbox.base import ANA, InboxTestCase
+
+
+class Answering(InboxTestCase):
+    def setUp(self):
+        self.hear("What time do you open?")
+
+    def test_an_answer_goes_through_the_gate_and_leaves_the_turn_to_the_patient(self):
+        conversation = self.conversation()
+        message = actions.reply(conversation, "We open at 8.", by=self.nurse, key="staff:1")
+        assert (message.author, message.address, message.state) == (self.nurse, ANA, "queued")
+        assert message.lane == 1
+        assert message.undo_until is not None
+        conversation = self.conversation()
+        assert (conversation.state, conversation.owner, conversation.waiting_since) == (
+            "waiting",
+            self.nurse,
+            None,
+        )
+        assert Task.objects.get(reason="reply").outcome == "answered"
+
+    def test_the_same_form_twice_answers_once(self):
+        first = actions.reply(self.conversation(), "We open at 8.", by=self.nurse, key="staff:1")
+        again = actions.reply(self.conversation(), "We open at 8.", by=self.nurse, key="staff:1")
+        assert first.pk == again.pk
+
+    def test_taken_back_in_time_nothing_goes_and_the_patient_waits_again(self):
+        message = actions.reply(self.conversation(), "We open at 8.", by=self.nurse, key="staff:1")
+        assert actions.take_back(self.conversation(), message, by=self.nurse)
+        message.refresh_from_db()
+        assert message.state == "suppressed"
+        conversation = self.conversation()
+        assert (conversation.state, conversation.waiting_since) == ("open", clock.now())
+        assert conversation.level == Level.SIGNIFICANT
+        assert Task.objects.get(reason="reply").state == "open"
+
+    def test_only_its_author_takes_it_back(self):
+        message = actions.reply(self.conversation(), "We open at 8.", by=self.nurse, key="staff:1")
+        assert not actions.take_back(self.conversation(), message, by=self.coordinator)
+
+    def test_after_an_opt_out_the_gate_refuses_and_the_conversation_goes_on_waiting(self):
+        self.hear("STOP")
+        message = actions.reply(self.conversation(), "We open at 8.", by=self.nurse, key="staff:1")
+        assert message.state == "suppressed"
+        assert message.state_reason
+        assert self.conversation().state == "open"
+
+    def test_nothing_to_say_is_refused(self):
+        with pytest.raises(InboxError, match="Write something"):
+            actions.reply(self.conversation(), " \n", by=self.nurse, key="staff:1")
+
+    def test_an_answer_to_something_urgent_does_not_settle_it(self):
+        self.hear("I have chest pain")
+        actions.reply(self.conversation(), "Please call 911 now.", by=self.nurse, key="staff:1")
+        assert (self.conversation().state, self.conversation().level) == ("open", Level.URGENT)
+
+
+class Looking(InboxTestCase):
+    def setUp(self):
+        self.hear("What time do you open?")
+
+    def test_the_first_to_see_it_is_kept(self):
+        assert actions.mark_seen(self.conversation(), self.nurse)
+        assert not actions.mark_seen(self.conversation(), self.coordinator)
+        assert self.conversation().seen_by == self.nurse
+
+    def test_a_newer_reply_is_unseen_again(self):
+        stale = self.conversation()
+        actions.mark_seen(self.conversation(), self.nurse)
+        self.hear("hello?")
+        assert self.conversation().seen_at is None
+        stale.last_message_at -= timedelta(seconds=1)
+        assert not actions.mark_seen(stale, self.nurse)
+
+    def test_taking(self):
+        assert actions.take(self.conversation(), self.nurse)
+        assert not actions.take(self.conversation(), self.coordinator)
+        assert actions.take(self.conversation(), self.coordinator, over=self.nurse.pk)
+        actions.release(self.conversation(), by=self.coordinator)
+        assert self.conversation().owner is None
+
+
+class Leaving(InboxTestCase):
+    def setUp(self):
+        self.hear("What time do you open?")
+
+    def test_snoozed_until_its_time(self):
+        actions.snooze(self.conversation(), clock.now() + timedelta(hours=1), by=self.nurse)
+        assert jobs.wake_snoozed() == 0
+        with self.settings(NOW=clock.now() + timedelta(hours=2)):
+            assert jobs.wake_snoozed() == 1
+        assert self.conversation().state == "open"
+
+    def test_or_until_the_patient_writes(self):
+        actions.snooze(self.conversation(), clock.now() + timedelta(hours=1), by=self.nurse)
+        self.hear("hello?")
+        assert self.conversation().state == "open"
+
+    def test_closing_settles_its_question_and_reopening_brings_it_back(self):
+        actions.close(self.conversation(), by=self.nurse)
+        assert self.conversation().state == "closed"
+        assert Task.objects.get(reason="reply").outcome == "answered"
+        actions.reopen(self.conversation(), by=self.nurse)
+        assert (self.conversation().state, self.conversation().level) == ("open", Level.SIGNIFICANT)
+        assert Task.objects.get(reason="reply").state == "open"
+
+    def test_closing_leaves_tasks_of_their_own(self):
+        self.hear("please call me, I need to change my appointment")
+        actions.close(self.conversation(), by=self.nurse)
+        assert Task.objects.open().exists()
+
+    def test_nothing_urgent_is_closed_or_snoozed_without_an_outcome(self):
+        self.hear("I have chest pain")
+        with pytest.raises(InboxError, match="urgent reply has no outcome"):
+            actions.close(self.conversation(), by=self.nurse)
+        with pytest.raises(InboxError, match="urgent reply has no outcome"):
+            actions.snooze(self.conversation(), clock.now() + timedelta(hours=1), by=self.nurse)
+        task = Task.objects.get(reason="urgent_reply")
+        worklist.finish(task, "emergency_handled", "Called 911 with her.", by=self.nurse)
+        actions.close(self.conversation(), by=self.nurse)
+        assert self.conversation().state == "closed"
+
+
+class Flags(InboxTestCase):
+    def test_not_significant_is_a_recorded_act_that_ends_the_urgent_task(self):
+        self.hear("I have chest pain")
+        for flag in Flag.objects.filter(level=Level.URGENT):
+            actions.dismiss(flag, by=self.nurse)
+        assert Task.objects.get(reason="urgent_reply").outcome == "not_significant"
+        assert self.conversation().level > Level.UNSORTED
+        assert AuditEvent.objects.filter(action="flag.dismissed", actor="nurse").exists()
+
+    def test_dismissing_one_urgent_flag_of_two_leaves_the_task(self):
+        self.hear("I have chest pain")
+        self.hear("I want to kill myself")
+        actions.dismiss(Flag.objects.filter(label="emergency").first(), by=self.nurse)
+        assert Task.objects.get(reason="urgent_reply").state == "open"
+        assert self.conversation().level == Level.URGENT
+
+    def test_what_triage_missed_is_added(self):
+        message = self.hear("What time do you open?")
+        actions.add_flag(message, "emergency", by=self.nurse)
+        assert self.conversation().level == Level.URGENT
+        assert Task.objects.filter(reason="urgent_reply").exists()
+
+    def test_an_unknown_meaning_is_refused(self):
+        with pytest.raises(InboxError):
+            actions.add_flag(self.hear("hello"), "nonsense", by=self.nurse)
+
+    def test_it_was_her_number_after_all(self):
+        self.hear("You have the wrong person, I am not Ana")
+        actions.dismiss(Flag.objects.filter(label="wrong_person").first(), by=self.nurse)
+        assert self.patient.contact_points.get().state == ContactPoint.State.ACTIVE
+
+
+class Match(InboxTestCase):
+    NUMBER = "+16175550177"
+
+    def unmatched(self, body):
+        self.hear(body, address=self.NUMBER)
+        return Conversation.objects.get(patient=None, address=self.NUMBER)
+
+    def test_the_replies_join_the_patient_with_all_they_ask_for(self):
+        gap = self.open_gap()
+        self.said(about=gap.about, address=self.NUMBER)
+        stranger = self.unmatched("I already had my colonoscopy in March")
+        joined = actions.match(stranger, self.patient, by=self.coordinator)
+        assert joined == self.conversation()
+        assert Message.objects.get(direction="in").patient == self.patient
+        assert Task.objects.get(reason="already_done").about == gap.about
+        assert Task.objects.get(reason="unmatched_reply").outcome == "answered"
+        assert AuditEvent.objects.get(action="conversation.match").patient_id == self.patient.pk
+
+    def test_it_merges_into_the_conversation_there_is(self):
+        self.hear("What time do you open?")
+        before = self.conversation()
+        stranger = self.unmatched("this is my other phone, please call me")
+        joined = actions.match(stranger, self.patient, by=self.coordinator)
+        assert joined.pk == before.pk
+        assert not Conversation.objects.filter(pk=stranger.pk).exists()
+        assert Flag.objects.filter(conversation=joined, message__address=self.NUMBER).exists()
+        assert joined.address == self.NUMBER
+
+    def test_something_urgent_stays_urgent_and_is_not_alerted_twice(self):
+        self.make_patient("Eva", "Rivera", ANA)
+        self.hear("I have chest pain")
+        joined = actions.match(Conversation.objects.get(address=ANA), self.patient, by=self.coordinator)
+        assert joined.level == Level.URGENT
+        assert Task.objects.open().get(reason="urgent_reply").patient == self.patient
+        assert len(self.sent_to()) == 1
+
+    def test_remembered_the_next_reply_finds_its_patient(self):
+        actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator, remember=True)
+        assert self.patient.contact_points.get(value=self.NUMBER).sms_consent == "granted"
+        assert self.hear("me again", address=self.NUMBER).patient == self.patient
+
+    def test_not_remembered_it_does_not(self):
+        actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator)
+        assert self.hear("me again", address=self.NUMBER).patient is None
+
+    def test_an_opted_out_number_is_not_remembered(self):
+        self.hear("STOP", address=self.NUMBER)
+        actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator, remember=True)
+        assert not self.patient.contact_points.filter(value=self.NUMBER).exists()
+
+    def test_matched_twice_is_refused(self):
+        stranger = self.unmatched("hello, it is Ana")
+        actions.match(stranger, self.patient, by=self.coordinator)
+        with pytest.raises((InboxError, Conversation.DoesNotExist)):
+            actions.match(stranger, self.patient, by=self.coordinator)
+
+    def test_nobody_is_answered_before_it_is_known_who_wrote(self):
+        with pytest.raises(InboxError, match="Choose the patient first"):
+            actions.reply(self.unmatched("hello"), "Hi", by=self.nurse, key="staff:1")

@@ -1,0 +1,178 @@
+"""Opt-out, opt-in and help words, with the traps that bite real clinics."""
+
+from datetime import timedelta
+
+from django.test import override_settings
+
+from engage.inbox.actions import decide_doubt
+from engage.inbox.models import Level
+from engage.lib import clock
+from engage.messaging.models import Message, Template
+from engage.patients.models import Consent, ContactPoint
+from engage.records.models import Appointment, Source
+from engage.worklist.models import Task
+from tests.inbox.base import ANA, InboxTestCase
+
+
+class Stop(InboxTestCase):
+    def consent(self, patient=None):
+        return (patient or self.patient).contact_points.get().sms_consent
+
+    def test_it_ends_consent_and_what_was_queued_in_the_same_act(self):
+        waiting = self.queued()
+        message = self.hear("STOP")
+        waiting.refresh_from_db()
+        assert self.consent() == "revoked"
+        assert waiting.state == "suppressed"
+        row = Consent.objects.get(channel="sms")
+        assert (row.source, row.evidence, row.patient) == ("patient_text", f"message:{message.pk}", None)
+        assert self.conversation().level == Level.ROUTINE  # carried out; nobody has to act
+
+    def test_the_carrier_confirms_its_own_words_and_we_do_not(self):
+        self.hear("STOP")
+        assert self.sent_to() == []
+
+    @override_settings(OPT_OUT_CONFIRMATION="ours")
+    def test_unless_the_confirmation_is_ours(self):
+        self.hear("STOP")
+        assert [m.template.purpose for m in self.sent_to()] == ["stopped"]
+
+    def test_a_phrase_the_carrier_does_not_know_is_confirmed_by_us_once(self):
+        self.hear("please stop texting me")
+        self.hear("please stop texting me")
+        assert self.consent() == "revoked"
+        assert [m.template.purpose for m in self.sent_to()] == ["stopped"]
+
+    def test_spanish(self):
+        self.hear("ya no me manden mensajes")
+        assert self.consent() == "revoked"
+        assert [m.language for m in self.sent_to()] == ["es"]
+
+    def test_it_belongs_to_the_number_and_covers_everyone_on_it(self):
+        sister = self.make_patient("Eva", "Rivera", ANA)
+        hers = self.queued(sister)
+        self.hear("STOP")
+        hers.refresh_from_db()
+        assert [self.consent(), self.consent(sister), hers.state] == ["revoked", "revoked", "suppressed"]
+
+    def test_from_an_unknown_number_it_is_kept(self):
+        self.hear("STOP", address="+16175550177")
+        assert Consent.objects.filter(address="+16175550177", decision="revoked").exists()
+
+    def test_the_carriers_own_verdict_counts(self):
+        self.hear("Finito", OptOutType="STOP")
+        assert self.consent() == "revoked"
+
+    def test_stop_within_a_sentence_is_no_opt_out(self):
+        self.hear("we have got to STOP this pain in my knee")
+        assert self.consent() == "granted"
+
+    def test_cancel_with_a_visit_ahead_asks_a_person_what_was_meant(self):
+        source = Source.objects.create(name="test")
+        Appointment.objects.create(
+            source=source,
+            fhir_id="1",
+            patient=self.patient,
+            status="booked",
+            starts_at=clock.now() + timedelta(days=2),
+        )
+        self.hear("CANCEL")
+        assert self.consent() == "revoked"
+        assert Task.objects.get().reason == "may_cancel"
+
+    def test_cancel_to_a_question_about_a_visit_does_too(self):
+        self.said("Reminder: appointment Tue at 10:20 AM. Reply C to confirm or R to reschedule.")
+        self.hear("CANCEL")
+        assert Task.objects.get().reason == "may_cancel"
+
+    def test_cancel_without_one_does_not(self):
+        self.hear("CANCEL")
+        assert not Task.objects.exists()
+
+    def test_wrong_number_ends_texts_and_checks_privacy(self):
+        self.hear("wrong number")
+        assert self.consent() == "revoked"
+        assert self.patient.contact_points.get().state == ContactPoint.State.WRONG_PERSON
+        assert Task.objects.filter(reason="wrong_person").exists()
+
+
+class Start(InboxTestCase):
+    def state(self):
+        return self.patient.contact_points.get().sms_consent
+
+    def test_it_restores_consent_on_ones_own_number(self):
+        self.hear("STOP")
+        self.hear("START")
+        assert self.state() == "granted"
+
+    def test_spanish_is_confirmed_by_us_in_spanish(self):
+        self.hear("STOP")
+        self.hear("INICIO")
+        assert [(m.template.purpose, m.language, m.state) for m in self.sent_to()] == [
+            ("started", "es", "queued")
+        ]
+
+    def test_never_on_a_shared_number(self):
+        self.make_patient("Eva", "Rivera", ANA)
+        self.hear("STOP")
+        self.hear("START")
+        assert self.state() == "revoked"
+        assert Task.objects.get(reason="other").summary.startswith("Asks on a shared or unknown number")
+
+    def test_yes_after_an_opt_out_is_no_opt_in(self):
+        self.hear("STOP")
+        self.hear("YES")
+        assert self.state() == "revoked"
+        assert "after opting out" in Task.objects.get(reason="other").summary
+
+    def test_yes_to_an_opt_in_question_is_one(self):
+        self.hear("STOP")
+        asked = Template.objects.create(key="opt_in_question", purpose="staff", name="?", body="Texts again?")
+        self.said("Texts again? Reply YES", template=asked)
+        self.hear("YES")
+        assert self.state() == "granted"
+
+    def test_yes_with_consent_is_only_an_answer(self):
+        self.said("You are due. Reply YES and we will call you to schedule.")
+        self.hear("YES")
+        assert not Consent.objects.exists()
+
+
+class Help(InboxTestCase):
+    def test_it_is_answered_once_a_day(self):
+        self.hear("HELP")
+        self.hear("AYUDA")
+        answers = self.sent_to()
+        assert [m.template.purpose for m in answers] == ["help"]
+        assert self.state_of(answers[0]) in ("queued", "held")
+
+    def state_of(self, message: Message):
+        return message.state
+
+
+class Doubt(InboxTestCase):
+    DOUBTFUL = "Stop it with these already ugh"
+
+    def setUp(self):
+        self.waiting = self.queued()
+        self.hear(self.DOUBTFUL)
+        self.point = self.patient.contact_points.get()
+
+    def test_sending_is_suspended_at_once_and_a_person_decides_within_a_business_day(self):
+        self.waiting.refresh_from_db()
+        assert self.waiting.state == "suppressed"
+        assert (self.point.state, self.point.sms_consent) == ("opted_out", "granted")
+        task = Task.objects.get(reason="opt_out_doubt")
+        assert task.due_at - clock.now() == timedelta(days=1)
+
+    def test_a_person_lets_messages_go_on(self):
+        decide_doubt(self.conversation(), stop=False, by=self.nurse)
+        self.point.refresh_from_db()
+        assert (self.point.state, self.point.sms_consent) == ("active", "granted")
+        assert not Task.objects.open().filter(reason="opt_out_doubt").exists()
+
+    def test_a_person_ends_them(self):
+        decide_doubt(self.conversation(), stop=True, by=self.nurse)
+        self.point.refresh_from_db()
+        assert self.point.sms_consent == "revoked"
+        assert Consent.objects.get(source="staff").recorded_by == self.nurse

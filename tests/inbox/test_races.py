@@ -1,0 +1,63 @@
+"""The same webhook at once, two replies at once: kept once, nothing doubled, nothing lost."""
+
+from threading import Barrier, Thread
+from time import sleep
+
+from django.db import OperationalError, connection
+
+from engage.inbox.actions import receive
+from engage.inbox.models import Conversation, Flag
+from engage.messaging.models import Message
+from engage.worklist.models import Task
+from tests.base import CastTransactionTestCase
+from tests.inbox.base import ANA
+
+AT_ONCE = 4
+
+
+class Races(CastTransactionTestCase):
+    def at_once(self, sids, bodies, address=ANA):
+        """Receives them from as many threads, each with a connection of its own."""
+        barrier, failures = Barrier(len(sids)), []
+
+        def one(sid, body):
+            barrier.wait()
+            try:
+                self.until_kept(sid, body, address)
+            except Exception as error:
+                failures.append(repr(error))
+            finally:
+                connection.close()
+
+        threads = [Thread(target=one, args=pair) for pair in zip(sids, bodies, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not failures
+
+    def until_kept(self, sid, body, address):
+        """A webhook that failed is asked again; SQLite in memory, unlike a file, does not wait for its turn."""
+        for _ in range(200):
+            try:
+                return receive(sid=sid, address=address, to="+15550100000", body=body, raw={})
+            except OperationalError:
+                sleep(0.02)
+        raise TimeoutError(sid)
+
+    def test_the_same_webhook_at_once(self):
+        self.at_once(["SM1"] * AT_ONCE, ["tengo dolor de pecho"] * AT_ONCE)
+        assert Message.objects.filter(direction="in").count() == 1
+        assert Message.objects.filter(direction="out", address=ANA).count() == 1
+        assert Task.objects.filter(reason="urgent_reply").count() == 1
+        assert Flag.objects.filter(label="emergency").count() == 1
+
+    def test_several_replies_of_one_patient_at_once(self):
+        self.at_once([f"SM{n}" for n in range(AT_ONCE)], ["What time do you open?"] * AT_ONCE)
+        assert Message.objects.filter(direction="in").count() == AT_ONCE
+        assert Conversation.objects.count() == 1
+        assert Task.objects.filter(reason="reply").count() == 1
+
+    def test_several_replies_of_an_unknown_number_at_once(self):
+        self.at_once([f"SM{n}" for n in range(AT_ONCE)], ["hello?"] * AT_ONCE, "+16175550177")
+        assert Conversation.objects.count() == 1

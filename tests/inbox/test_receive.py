@@ -1,0 +1,290 @@
+"""A reply is kept once, matched only when that is certain, read, and given to a person with a deadline."""
+
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+
+from engage.audit.models import AuditEvent
+from engage.campaigns.models import Campaign, Enrollment
+from engage.inbox import jobs
+from engage.inbox.actions import receive
+from engage.inbox.models import Conversation, Flag, Level, Reading
+from engage.lib import clock
+from engage.messaging.models import Message
+from engage.patients.models import ContactPoint
+from engage.worklist.models import Task
+from tests.inbox.base import ANA, InboxTestCase
+
+STRANGER = "+16175550177"
+
+
+class KeptOnce(InboxTestCase):
+    def test_a_reply_is_kept_with_what_it_answers(self):
+        text = self.said()
+        message = self.hear("What time do you open?")
+        assert (message.direction, message.state, message.patient) == ("in", "received", self.patient)
+        assert message.reply_to == text
+        assert message.clinic == self.clinic
+        conversation = self.conversation()
+        assert (conversation.state, conversation.waiting_since) == ("open", clock.now())
+        assert conversation.unread
+
+    def test_the_same_webhook_twice_changes_nothing(self):
+        first = self.hear("tengo dolor de pecho", sid="SM1")
+        before = (
+            Task.objects.count(),
+            Flag.objects.count(),
+            Message.objects.count(),
+            AuditEvent.objects.count(),
+        )
+        again = self.hear("tengo dolor de pecho", sid="SM1")
+        after = (
+            Task.objects.count(),
+            Flag.objects.count(),
+            Message.objects.count(),
+            AuditEvent.objects.count(),
+        )
+        assert first.pk == again.pk
+        assert before == after
+
+    def test_without_the_carriers_id_it_is_refused(self):
+        with pytest.raises(ValueError, match="kept once"):
+            receive(sid="", address=ANA, to="", body="hi", raw={})
+
+    def test_waiting_since_is_the_oldest_unanswered_reply(self):
+        self.hear("What time do you open?")
+        later = clock.now() + timedelta(hours=3)
+        receive(sid="SM9", address=ANA, to="", body="hello?", raw={}, at=later)
+        assert self.conversation().waiting_since == clock.now()
+        assert self.conversation().last_heard_at == later
+
+    def test_receiving_leaves_an_audit_row_without_words(self):
+        message = self.hear("What time do you open?")
+        row = AuditEvent.objects.get(action="message.receive")
+        assert (row.patient_id, row.subject_id) == (self.patient.pk, str(message.pk))
+        assert "open" not in str(row.detail)
+
+
+class OddBodies(InboxTestCase):
+    def test_nul_is_dropped_and_nothing_else(self):
+        assert self.hear("ho\x00la\x07 ¿qué?").body == "hola ¿qué?"
+
+    def test_empty(self):
+        self.hear("")
+        assert self.conversation().level == Level.SIGNIFICANT
+
+    def test_a_picture_alone_says_so(self):
+        message = self.hear("", NumMedia="2", MediaContentType0="image/jpeg", MediaContentType1="image/png")
+        assert message.state_reason == "Came with 2 attachments (image), kept by the carrier."
+        assert Task.objects.get(reason="reply").summary.endswith("a message without words.")
+
+    def test_emoji(self):
+        assert self.hear("🙏🏽👍").body == "🙏🏽👍"
+
+    def test_a_long_one_is_kept_whole(self):
+        body = "I would like to know more about it, thank you. " * 60
+        message = self.hear(body)
+        assert message.body == body
+        assert all(len(t.summary) <= 300 for t in Task.objects.all())
+
+    def test_a_sender_that_is_no_number(self):
+        message = self.hear("Your code is 1234", address="AMAZON")
+        assert (message.address, message.patient) == ("AMAZON", None)
+
+
+class Matching(InboxTestCase):
+    def test_an_unknown_number_is_a_conversation_of_its_own(self):
+        self.hear("What time do you open?", address=STRANGER)
+        conversation = Conversation.objects.get(address=STRANGER)
+        assert (conversation.patient, conversation.clinic) == (None, None)
+        task = Task.objects.get(about=conversation.about)
+        assert (task.reason, task.patient) == ("unmatched_reply", None)
+
+    def test_a_shared_number_is_never_guessed_even_after_a_text_to_one_of_them(self):
+        sister = self.make_patient("Eva", "Rivera", ANA)
+        self.said()
+        self.hear("I already had it in March")
+        conversation = Conversation.objects.get(address=ANA)
+        assert conversation.patient is None
+        assert conversation.candidates == sorted([self.patient.pk, sister.pk])
+        assert conversation.clinic == self.clinic
+
+    def test_the_dead_the_merged_and_the_mistaken_are_nobody(self):
+        self.make_patient("Eva", "Rivera", ANA, deceased=True)
+        self.make_patient("Ema", "Rivera", ANA, active=False, merged_into=self.patient)
+        other = self.make_patient("Eli", "Stone", ANA)
+        other.contact_points.update(state=ContactPoint.State.WRONG_PERSON)
+        assert self.hear("What time do you open?").patient == self.patient
+
+    def test_a_number_that_is_only_old_is_for_a_person_to_decide(self):
+        self.patient.contact_points.update(state=ContactPoint.State.OLD)
+        self.hear("What time do you open?")
+        assert Conversation.objects.get(address=ANA).candidates == [self.patient.pk]
+
+    def test_a_number_shared_by_two_clinics_belongs_to_the_one_that_wrote_last(self):
+        other = self.make_patient("Eva", "Stone", ANA, clinic=self.other_clinic)
+        self.said(patient=other)
+        self.hear("What time do you open?")
+        assert Conversation.objects.get(address=ANA).clinic == self.other_clinic
+
+
+class Urgent(InboxTestCase):
+    def test_it_is_on_top_has_a_task_in_five_minutes_an_alert_and_the_crisis_reply(self):
+        self.patient.language = "es"
+        self.patient.save()
+        message = self.hear("tengo dolor de pecho")
+        conversation = self.conversation()
+        assert (conversation.level, conversation.language) == (Level.URGENT, "es")
+        task = Task.objects.get(reason="urgent_reply")
+        assert task.summary == "Mentions what may be an emergency: “dolor de pecho”."
+        assert (task.queue, task.priority) == ("oncall", Task.Priority.URGENT)
+        assert task.due_at - message.created_at == timedelta(minutes=5)
+        (crisis,) = self.sent_to()
+        assert crisis.template.purpose == "crisis"
+        assert crisis.language == "es"
+        assert "911" in crisis.body
+        (alert,) = self.sent_to(self.clinic.on_call_number)
+        assert "Rivera" not in alert.body
+        assert "Ana" not in alert.body
+        assert alert.patient is None
+
+    def test_the_flag_holds_the_patients_own_words(self):
+        message = self.hear("Since this morning I have chest pain, what now?")
+        flag = Flag.objects.get(label="emergency")
+        assert message.body[flag.start : flag.end] == flag.evidence == "chest pain"
+
+    def test_a_second_urgent_text_adds_no_second_crisis_reply_nor_task(self):
+        self.hear("I have chest pain")
+        self.hear("the chest pain is getting worse")
+        assert len(self.sent_to()) == 1
+        assert Task.objects.filter(reason="urgent_reply").count() == 1
+
+    def test_abuse_alone_gets_no_automatic_text_that_somebody_else_may_read(self):
+        self.hear("he hits me, I'm not safe at home")
+        assert self.sent_to() == []
+        assert Task.objects.filter(reason="urgent_reply").exists()
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_from_an_unknown_number_too(self):
+        self.make_patient("Eva", "Rivera", ANA)
+        self.hear("I want to kill myself")
+        conversation = Conversation.objects.get(address=ANA)
+        assert conversation.level == Level.URGENT
+        assert Task.objects.get(reason="urgent_reply").about == conversation.about
+        assert [m.template.purpose for m in self.sent_to()] == ["crisis"]
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_from_nobody_we_know_every_clinic_is_told(self):
+        self.hear("I have chest pain", address=STRANGER)
+        assert [m.template.purpose for m in self.sent_to(STRANGER)] == ["crisis"]
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_a_machine_is_not_answered(self):
+        self.hear("Automatic reply: I am out of the office until Monday. If this is an emergency call 911.")
+        assert self.sent_to() == []
+
+    def test_an_opted_out_patient_who_writes_still_gets_the_crisis_reply(self):
+        self.hear("STOP")
+        self.hear("I want to kill myself")
+        crisis = next(m for m in self.sent_to() if m.template.purpose == "crisis")
+        assert crisis.state == "queued"
+
+
+class Significant(InboxTestCase):
+    def test_already_done_is_a_task_about_the_gap(self):
+        gap = self.open_gap()
+        self.said(about=gap.about)
+        self.hear("I already had my colonoscopy in March")
+        task = Task.objects.get(reason="already_done")
+        assert (task.about, task.patient, task.link) == (gap.about, self.patient, self.conversation().link)
+        assert "I already had" in task.summary or "already had" in task.summary
+
+    def test_yes_to_a_recall_is_a_visit_to_book(self):
+        gap = self.open_gap()
+        self.said("You are due. Reply YES and we will call you to schedule.", about=gap.about)
+        self.hear("Yes")
+        assert Task.objects.get(reason="wants_visit").about == gap.about
+
+    def test_deadlines_run_in_working_hours(self):
+        self.hear("What time do you open?")
+        due = Task.objects.get(reason="reply").due_at
+        assert due - clock.now() == timedelta(days=1)  # Wednesday noon to Thursday noon: 8 working hours
+
+    def test_a_death_is_checked_by_a_person_and_nothing_is_recorded_by_itself(self):
+        self.hear("my wife Ana passed away last week")
+        assert Task.objects.filter(reason="check_deceased").exists()
+        self.patient.refresh_from_db()
+        assert not self.patient.deceased
+
+    def test_wrong_person_sets_the_number_aside_and_opens_a_privacy_task(self):
+        self.hear("You have the wrong person, I am not Ana")
+        point = self.patient.contact_points.get()
+        assert point.state == ContactPoint.State.WRONG_PERSON
+        assert Task.objects.get(reason="wrong_person").queue == "supervisors"
+        assert self.hear("hello?").patient is None  # a stranger's words do not enter her record
+
+    def test_routine_opens_no_task(self):
+        self.said("Your visit is on Tuesday. See you then!")
+        self.hear("thanks!")
+        assert not Task.objects.exists()
+        assert self.conversation().level == Level.ROUTINE
+
+
+class CampaignsStop(InboxTestCase):
+    def setUp(self):
+        self.gap = self.open_gap()
+        self.campaign = Campaign.objects.create(name="Recall", measure="CMS130", state="running")
+        self.enrollment = Enrollment.objects.create(
+            campaign=self.campaign, gap=self.gap, patient=self.patient, clinic=self.clinic
+        )
+        self.said(about=self.gap.about)
+
+    def after(self, body):
+        self.hear(body)
+        self.enrollment.refresh_from_db()
+        return self.enrollment.state, self.enrollment.why
+
+    def test_a_real_reply_ends_the_automatic_nudges(self):
+        assert self.after("What time do you open?") == ("ended", "replied")
+
+    def test_thanks_does_not(self):
+        assert self.after("thanks!") == ("active", "")
+
+    def test_no_is_a_refusal(self):
+        assert self.after("No thanks") == ("ended", "declined")
+
+    def test_stop_is_an_opt_out(self):
+        assert self.after("STOP") == ("ended", "opted_out")
+
+    def test_help_does_not(self):
+        assert self.after("HELP") == ("active", "")
+
+
+class Failing(InboxTestCase):
+    def test_a_broken_triage_leaves_the_reply_unsorted_on_top_and_is_tried_again(self):
+        with mock.patch("engage.inbox.arrival.triage.read", side_effect=KeyError("secret words")):
+            message = self.hear("tengo dolor de pecho")
+        reading = Reading.objects.get(message=message)
+        assert (reading.complete, reading.failure) == (False, "triage: KeyError")
+        assert self.conversation().level == Level.UNSORTED
+        assert jobs.finish_unsorted() == 1
+        assert self.conversation().level == Level.URGENT
+        assert Task.objects.filter(reason="urgent_reply").exists()
+        assert jobs.finish_unsorted() == 0
+
+    def test_a_broken_alert_loses_neither_task_nor_crisis_reply(self):
+        with mock.patch("engage.inbox.consequences.safety.on_call_alert", side_effect=RuntimeError):
+            self.hear("tengo dolor de pecho")
+        assert self.conversation().level == Level.URGENT
+        assert Reading.objects.get().failure == "alert: RuntimeError"
+        assert Task.objects.filter(reason="urgent_reply").exists()
+        assert [m.template.purpose for m in self.sent_to()] == ["crisis"]
+        assert jobs.finish_unsorted() == 1
+        assert len(self.sent_to()) == 1  # what was done is not done again
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_stop_is_obeyed_though_triage_is_broken(self):
+        with mock.patch("engage.inbox.arrival.triage.read", side_effect=KeyError):
+            self.hear("STOP")
+        assert self.patient.contact_points.get().sms_consent == "revoked"

@@ -84,7 +84,12 @@ def reopen_gap(closure: Closure, *, by: User) -> None:
         gap = CareGap.objects.get(pk=closure.gap_id)
         if gap.status != CareGap.Status.OPEN:
             return
-        ended = Enrollment.objects.select_for_update().filter(gap=gap, state=State.ENDED, why=Why.GAP_CLOSED)
+        ended = Enrollment.objects.select_for_update().filter(
+            gap=gap,
+            state=State.ENDED,
+            why=Why.GAP_CLOSED,
+            campaign__state__in=(Campaign.State.RUNNING, Campaign.State.PAUSED),
+        )
         for enrollment in ended.filter(ended_at__gte=closure.recorded_at):
             revive(enrollment)
         _reopen_tasks(gap, closure, by)

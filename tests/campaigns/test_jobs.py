@@ -1,0 +1,242 @@
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+
+from engage.campaigns import actions, jobs
+from engage.campaigns.models import Campaign, Enrollment, Touch
+from engage.caregaps.models import CareGap
+from engage.messaging.models import Message, Template
+from engage.patients.models import ContactPoint, Patient
+from engage.worklist.models import Task
+from tests.base import NOON
+from tests.campaigns.base import CampaignCase
+
+
+class CadenceTests(CampaignCase):
+    """Text, three days, text, four days, a call by staff."""
+
+    def test_the_first_text_is_made_at_once(self):
+        self.launch()
+        text = self.texts().get()
+        assert text.key == f"campaign:{self.campaign.pk}:{self.gap.pk}:1"
+        assert text.body == (
+            "Ana, Harbor Clinic here. You are due for a health screening. Reply 1 and we will call you to book, "
+            "or call (617) 555-0100. Reply STOP to opt out."
+        )
+        assert (text.state, text.lane, text.patient, text.clinic) == ("queued", 2, self.patient, self.clinic)
+        assert (text.stream, text.template.key) == (self.campaign_now().stream, "cms130-first")
+        row = self.enrollment()
+        assert (row.position, row.due_at) == (2, NOON + timedelta(days=3))
+
+    def campaign_now(self) -> Campaign:
+        return Campaign.objects.get(pk=self.campaign.pk)
+
+    def test_spanish_in_spanish_and_in_one_part(self):
+        Patient.objects.update(language="es")
+        self.launch()
+        text = self.texts().get()
+        assert text.body == (
+            "Ana, le escribe Harbor Clinic. Le toca un examen preventivo. Responda 1 y le llamamos, "
+            "o llame al (617) 555-0100. Responda ALTO para no recibir mas."
+        )
+        assert (text.language, text.segments) == ("es", 1)
+
+    def test_the_whole_cadence(self):
+        self.launch()
+        self.accepted(self.texts().get())
+        with self.later(days=3):
+            assert jobs.advance(None) == {"text": 1}
+            second = self.texts().last()
+            assert second.template.key == "cms130-again"
+            self.accepted(second)
+        with self.later(days=6, hours=22):  # the due hour is 16:00 UTC: summer time has begun
+            assert jobs.advance(None) == {}
+        with self.later(days=7):
+            assert jobs.advance(None) == {"call_task": 1}
+        task = Task.objects.get()
+        assert (task.reason, task.about, task.patient) == ("call", self.gap.about, self.patient)
+        assert task.summary == "Call about “Screening”: texts have had no answer."
+        assert task.due_at == NOON + timedelta(days=9, hours=4)  # Friday 13 March, 17:00, summer time by now
+        row = self.enrollment()
+        assert (row.state, row.ended_at) == ("completed", NOON + timedelta(days=7))
+        assert self.texts().count() == 2
+
+    def test_repeated_it_makes_nothing_twice(self):
+        self.launch()
+        assert jobs.advance(None) == {}
+        assert self.texts().count() == 1
+
+    def test_killed_before_the_commit_the_touch_is_made_once(self):
+        actions.start(self.campaign, self.administrator)
+        jobs.take_in(self.campaign)
+        with pytest.raises(KeyboardInterrupt), transaction.atomic():
+            assert jobs.make_due_touches() == {"text": 1}
+            raise KeyboardInterrupt
+        assert self.texts().count() == 0
+        jobs.advance(None)
+        assert self.texts().count() == 1
+
+    def test_a_doubled_step_finds_its_text_made(self):
+        self.launch()
+        Enrollment.objects.update(
+            position=1, due_at=NOON
+        )  # as a run that read the row before the other one wrote
+        jobs.advance(None)
+        assert self.texts().count() == 1
+        assert self.enrollment().position == 2
+
+    def test_a_text_still_unsent_is_not_overtaken(self):
+        self.launch()
+        first = self.texts().get()
+        Message.objects.update(state="held", not_before=NOON + timedelta(days=4))
+        with self.later(days=3):
+            assert jobs.advance(None) == {"waiting": 1}
+        assert self.enrollment().due_at == NOON + timedelta(days=4, hours=4)
+        assert self.texts().get() == first
+        self.accepted(first)
+        with self.later(days=4, hours=5):
+            assert jobs.advance(None) == {"text": 1}
+
+    def test_the_call_waits_for_the_text_before_it(self):
+        self.launch()
+        self.accepted(self.texts().get())
+        with self.later(days=3):
+            jobs.advance(None)
+        with self.later(days=7):
+            assert jobs.advance(None) == {"waiting": 1}
+        assert not Task.objects.exists()
+
+    def test_working_days_pass_over_weekend_and_holiday(self):
+        Touch.objects.filter(position=2).update(wait_days=2, business_days=True)
+        with self.later(days=-20):  # Thursday 12 February 2026; Monday 16 is Presidents' Day
+            self.launch()
+        assert self.enrollment().due_at == NOON - timedelta(days=15)  # Tuesday 17
+
+    def test_the_hour_stays_through_the_clock_change(self):
+        self.launch()  # Wednesday 4 March, noon; summer time begins on Sunday 8 March
+        self.accepted(self.texts().get())
+        with self.later(days=3):
+            jobs.advance(None)
+        assert self.enrollment().due_at == NOON + timedelta(days=7) - timedelta(hours=1)
+
+
+class EndsTests(CampaignCase):
+    def test_a_closed_gap_ends_before_any_touch(self):
+        actions.start(self.campaign, self.administrator)
+        jobs.take_in(self.campaign)
+        CareGap.objects.update(status="closed")
+        assert jobs.advance(None) == {"ended": 1}
+        assert (self.enrollment().state, self.enrollment().why) == ("ended", "gap_closed")
+        assert not self.texts().exists()
+
+    def test_open_again_it_goes_on_where_it_was(self):
+        self.launch()
+        self.accepted(self.texts().get())
+        CareGap.objects.update(status="deferred")
+        jobs.advance(None)
+        CareGap.objects.update(status="open")
+        with self.later(days=30):
+            assert jobs.advance(None) == {"readmitted": 1, "text": 1}
+        assert self.texts().count() == 2
+
+    def test_death_ends_everything(self):
+        self.launch()
+        Patient.objects.update(deceased=True)
+        with self.later(days=3):
+            assert jobs.advance(None) == {"ended": 1}
+        assert self.enrollment().why == "deceased"
+
+    def test_consent_lost_between_two_texts_ends_without_a_call(self):
+        self.launch()
+        self.accepted(self.texts().get())
+        ContactPoint.objects.update(sms_consent="revoked")
+        with self.later(days=3):
+            assert jobs.advance(None) == {"refused": 1}
+            jobs.advance(None)
+        assert (self.enrollment().state, self.enrollment().why) == ("ended", "opted_out")
+        assert not Task.objects.exists()
+
+    def test_a_dead_number_brings_the_call_forward(self):
+        self.launch()
+        self.accepted(self.texts().get(), "undelivered")
+        ContactPoint.objects.update(state="invalid")
+        with self.later(days=3):
+            assert jobs.advance(None) == {"refused": 1, "call_task": 1}
+        assert Task.objects.get().reason == "call"
+
+    def test_do_not_call_is_not_called(self):
+        self.launch()
+        self.accepted(self.texts().get(), "undelivered")
+        ContactPoint.objects.update(state="invalid")
+        Patient.objects.update(do_not_call=True)
+        with self.later(days=3):
+            jobs.advance(None)
+        assert (self.enrollment().state, self.enrollment().why) == ("ended", "no_number")
+        assert not Task.objects.exists()
+
+    def test_missing_wording_is_a_call_never_english(self):
+        Patient.objects.update(language="es")
+        self.launch()
+        self.accepted(self.texts().get())
+        Template.objects.filter(key="cms130-again", language="es").delete()
+        with self.later(days=3):
+            jobs.advance(None)
+        assert self.texts().count() == 1
+        task = Task.objects.get(about=self.gap.about)
+        assert (task.reason, task.patient) == ("no_template", self.patient)
+        assert task.summary == "Call about “Screening”: there is no approved wording in their language."
+
+    def test_a_campaign_that_takes_nobody_in_finishes(self):
+        Campaign.objects.update(standing=False)
+        Touch.objects.exclude(position=1).delete()
+        self.campaign.refresh_from_db()
+        self.launch()
+        self.campaign.refresh_from_db()
+        assert (self.campaign.state, self.campaign.ended_at) == ("finished", NOON)
+        assert self.enrollment().state == "completed"
+
+
+class PoisonTests(CampaignCase):
+    def test_one_patient_whose_touch_fails_stops_nobody(self):
+        Template.objects.filter(key="cms130-first", language="es").update(
+            body="{first_name} {diagnosis} STOP"
+        )
+        poisoned = self.make_gap(self.make_patient("Bo", "Lee", "+16175550150", language="es"))
+        with self.assertLogs("engage.campaigns.jobs", "ERROR") as logs:
+            self.launch()
+        assert self.texts().count() == 1
+        assert self.texts(poisoned).count() == 0
+        row = self.enrollment(poisoned)
+        assert (row.state, row.position, row.due_at) == ("active", 1, NOON + timedelta(hours=1))
+        task = Task.objects.get()
+        assert (task.queue, task.about) == ("supervisors", poisoned.about)
+        assert "Lee" not in " ".join(logs.output)
+
+    def test_the_command_says_so(self):
+        Template.objects.update(body="{diagnosis}")
+        actions.start(self.campaign, self.administrator)
+        with (
+            self.assertLogs("engage.campaigns.jobs", "ERROR"),
+            pytest.raises(CommandError, match="1 could not"),
+        ):
+            call_command("advance_campaigns")
+
+    def test_a_name_that_looks_like_a_placeholder_stays_a_name(self):
+        Patient.objects.update(given="{clinic_phone}")
+        self.launch()
+        assert self.texts().get().body.startswith("{clinic_phone}, Harbor Clinic here.")
+
+
+class NoTimeLeftTests(CampaignCase):
+    def test_what_is_left_waits_for_the_next_run(self):
+        for n in range(3):
+            self.make_gap(self.make_patient(f"P{n}", "Lee", f"+1617555{n:04}"))
+        actions.start(self.campaign, self.administrator)
+        with patch.object(jobs, "BATCH", 2):
+            jobs.advance(budget=0)
+            assert Message.objects.count() == 0
+            jobs.advance(None)
+        assert Message.objects.count() == 4

@@ -69,6 +69,7 @@ class Book:
         self.messages: OrderedDict[str, Message] = OrderedDict()
         self.threads: OrderedDict[str, deque[Message]] = OrderedDict()
         self.blocked: set[tuple[str, str]] = set()
+        self.ours: set[str] = set()
 
     def forget(self) -> None:
         self.clear()
@@ -99,10 +100,15 @@ class Book:
 
     def _place(self, message: Message) -> None:
         self.messages[message.sid] = message
+        self._known(message)
         self.threads.setdefault(message.phone, deque()).append(message)
         self.threads.move_to_end(message.phone)
         while len(self.messages) > self.keep:
             self._drop_oldest()
+
+    def _known(self, message: Message) -> None:
+        if message.ours:
+            self.ours.add(message.ours)
 
     def _drop_oldest(self) -> None:
         _, oldest = self.messages.popitem(last=False)
@@ -122,6 +128,7 @@ class Book:
         message.updated = time.time()
         for name, value in facts.items():
             setattr(message, name, value)
+        self._known(message)
         self._tell("changed", sid=message.sid, updated=message.updated, **facts)
 
     def block(self, sender: str, phone: str) -> bool:

@@ -38,7 +38,9 @@ def controlled(handler: Handler) -> Handler:
         if request.method == "POST" and request.content_type != "application/json":
             return web.json_response({"error": "Send application/json."}, status=415)
         try:
-            return await handler(request)
+            answer = await handler(request)
+            await request.app[CARRIER].journal.written()  # whoever reads the log next finds what this did
+            return answer
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return web.json_response({"error": str(error) or type(error).__name__}, status=400)
 

@@ -39,9 +39,14 @@ class Journal:
 
     async def write(self, event: str, **facts: Any) -> None:
         """Adds a line and returns when it is on disk."""
+        self.note(event, **facts)
+        await self.written()
+
+    async def written(self) -> None:
+        """Returns when every line so far is on disk."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
-        self.note(event, **facts)
+        self._start()
         await done
 
     def _start(self) -> None:
@@ -52,20 +57,27 @@ class Journal:
     def _flush(self) -> None:
         lines, waiting = self._lines, self._waiting
         self._lines, self._waiting = [], []
-        write_all(self._file, b"".join(lines))
+        try:
+            write_all(self._file, b"".join(lines))
+        except OSError as error:  # a full disk: nobody is told that a message was accepted
+            self._finish(waiting, error)
+            return
         if not (self._sync and waiting):
             self._finish(waiting)
             return
-        loop = asyncio.get_running_loop()
-        synced = loop.run_in_executor(None, SYNC, self._file)
-        synced.add_done_callback(lambda _: self._finish(waiting))
+        synced = asyncio.get_running_loop().run_in_executor(None, SYNC, self._file)
+        synced.add_done_callback(lambda done: self._finish(waiting, done.exception()))
 
-    def _finish(self, waiting: list["asyncio.Future[None]"]) -> None:
+    def _finish(self, waiting: list["asyncio.Future[None]"], error: BaseException | None = None) -> None:
         for done in waiting:
-            if not done.done():
+            if done.done():
+                continue
+            if error:
+                done.set_exception(error)
+            else:
                 done.set_result(None)
         self._busy = False
-        if self._lines:
+        if self._lines or self._waiting:
             self._start()
 
     def settle(self) -> None:

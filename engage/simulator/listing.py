@@ -43,7 +43,10 @@ def matching(book: Book, query: dict[str, str], before: int | None) -> Iterator[
     """Messages of the filters, each older than the place the last page ended at."""
     to, sender, now = e164(query.get("To", "")), e164(query.get("From", "")), time.time()
     spans = [span(name[8:], query[name]) for name in FILTERS[2:] if query.get(name)]
-    phone = next((number for number in (to, sender) if number in book.threads), "")
+    asked = [number for number, name in ((to, "To"), (sender, "From")) if query.get(name)]
+    if any(number not in book.threads and number not in book.ours for number in asked):
+        return
+    phone = next((number for number in asked if number in book.threads), "")
     for message in book.newest_first(phone):
         if before is not None and message.number >= before:
             continue

@@ -192,6 +192,15 @@ class TestListing:
         assert client.messages.list(to=TO, date_sent_before=datetime(2020, 1, 1, tzinfo=UTC)) == []
         assert len(client.messages.list(to=TO, date_sent_after=datetime(2020, 1, 1, tzinfo=UTC))) == 1
 
+    def test_a_number_of_nobody_finds_nothing(self, carrier):
+        post(carrier)
+        post(carrier, From=None, MessagingServiceSid=SERVICE)
+        carrier.wait(lambda: {m["status"] for m in carrier.messages()} == {"delivered"})
+        for query in ({"To": "+15559990000"}, {"From": "+15559990000"}, {"To": "nonsense"}):
+            assert listing(carrier, **query).json()["messages"] == []
+        assert len(listing(carrier, To=TO, From=carrier.number).json()["messages"]) == 2
+        assert len(listing(carrier, From=carrier.number).json()["messages"]) == 2
+
     def test_what_has_not_been_sent_has_no_day(self, client, carrier):
         carrier.numbers(**{TO: "stuck"})
         client.messages.create(to=TO, from_=carrier.number, body="stuck")

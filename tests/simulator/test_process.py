@@ -186,3 +186,10 @@ def test_calls_and_texts_by_the_official_client_have_other_sids(carrier):
         to=TO, from_=carrier.number, body="x", media_url=["http://a.example/b.png"]
     )
     assert made.sid.startswith("MM") and made.num_media == "1"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_accepts_nothing():
+    with Carrier(log="/dev/full", no_sync=True) as carrier:
+        assert post(carrier).status_code == 500
+        assert carrier.messages() == []

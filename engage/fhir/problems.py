@@ -7,3 +7,8 @@ class BadResource(ValueError):
 
 class BirthDateNeeded(LookupError):
     """An age can only be turned into a day when the patient is known; try again when they are."""
+
+
+# What the readers raise when an element is of another shape than FHIR gives it.
+MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError, ValueError, OverflowError, RecursionError)
+NOT_FHIR = "An element has another shape than FHIR gives it."

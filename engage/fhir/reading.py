@@ -150,7 +150,7 @@ def of_value(found: Any, name: str, number: int) -> Iterator[Item]:
         else:
             yield Item(name, number, found)
     elif "exportId" in found and "eventId" in found:  # the log that bulk-data clients keep beside the files
-        yield Item(name, number, None, passed_over="export log")
+        yield Item(name, number, None, passed_over="ExportLog")
     else:
         yield Item(name, number, None, "The line has no resourceType.")
 

@@ -15,7 +15,9 @@ class Practitioner(models.Model):
     fhir_id = models.CharField(max_length=64)
     name = models.CharField(max_length=160)
     npi = models.CharField(max_length=20, blank=True)
-    identifiers = models.JSONField(default=list, blank=True)  # ["system|value", …]: for conditional references
+    identifiers = models.JSONField(
+        default=list, blank=True
+    )  # ["system|value", …]: for conditional references
     digest = models.BigIntegerField(default=0)
     clinic = models.ForeignKey(Clinic, null=True, on_delete=models.SET_NULL)  # by PractitionerRole
 

@@ -1,0 +1,130 @@
+"""Which clinic answers for a patient, and which doctor: after everything is in, since anything may come last.
+
+The order: managingOrganization, then where the doctor works, then the provider of the latest visit; each counts when a
+clinic of ours claims that place (Clinic.identifiers holds "source|Organization/123").
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+
+from engage.accounts.models import Clinic
+from engage.fhir.elements import Reference
+from engage.patients.models import Patient, Practitioner
+from engage.records.models import Event, Kind, Place, PractitionerRole, Source
+from engage.records.registry import Places, Practitioners
+
+DEPTH = 6  # how far up the organizations we look
+
+
+def map_places(source: Source) -> bool:
+    """Gives each place the clinic that claims it or what it is part of; whether there is any."""
+    claimed = {
+        i.partition("|")[2]: clinic.pk
+        for clinic in Clinic.objects.all()
+        for i in clinic.identifiers
+        if isinstance(i, str) and i.partition("|")[0] == source.name
+    }
+    places = list(Place.objects.filter(source=source))
+    above = {f"{p.kind}/{p.fhir_id}": p.part_of for p in places}
+    by_identifier = {
+        i: f"{p.kind}/{p.fhir_id}" for p in places if p.kind == "Organization" for i in p.identifiers
+    }
+    changed = []
+    for place in places:
+        clinic = _claimant(f"{place.kind}/{place.fhir_id}", claimed, above, by_identifier)
+        if place.clinic_id != clinic:
+            place.clinic_id = clinic
+            changed.append(place)
+    Place.objects.bulk_update(changed, ["clinic"], batch_size=500)
+    return bool(claimed)
+
+
+def _claimant(
+    name: str, claimed: dict[str, int], above: dict[str, str], by_identifier: dict[str, str]
+) -> int | None:
+    for _ in range(DEPTH):
+        if name in claimed:
+            return claimed[name]
+        up = above.get(name, "")
+        name = by_identifier.get(up, up)
+    return None
+
+
+def map_practitioners(source: Source) -> None:
+    """Gives each practitioner the clinic where a role places them; one without a known role keeps theirs."""
+    roles = PractitionerRole.objects.filter(
+        source=source, practitioner__isnull=False, place__clinic__isnull=False
+    ).order_by("-pk")
+    found = dict(roles.values_list("practitioner_id", "place__clinic_id"))
+    for practitioner, clinic in found.items():
+        Practitioner.objects.filter(pk=practitioner).exclude(clinic_id=clinic).update(clinic_id=clinic)
+
+
+class Attribution:
+    """Resolves what patients refer to: organization, doctors, and the record they were merged into."""
+
+    def __init__(self, source: Source, clinic: Clinic | None) -> None:
+        self.source, self.clinic = source, clinic
+        self.places, self.practitioners = Places(source), Practitioners(source)
+        self.place_clinic = dict(
+            Place.objects.filter(source=source, clinic__isnull=False).values_list("pk", "clinic_id")
+        )
+        self.doctor_clinic = dict(
+            Practitioner.objects.filter(source=source.name, clinic__isnull=False).values_list(
+                "pk", "clinic_id"
+            )
+        )
+        roles = PractitionerRole.objects.filter(source=source)
+        self.roles = {r[0]: r[1:] for r in roles.values_list("fhir_id", "practitioner_id", "place_id")}
+
+    def apply(self, waiting: Iterable[list[Any]]) -> None:
+        """Takes [patient id, organization, [doctors], replaced-by], references as lists."""
+        for batch in _batches(waiting):
+            rows = {r[0]: r for r in batch}
+            patients = list(Patient.objects.filter(pk__in=rows))
+            for patient in patients:
+                self._resolve(patient, *rows[patient.pk][1:])
+            Patient.objects.bulk_update(patients, ["clinic", "pcp", "merged_into"], batch_size=500)
+
+    def _resolve(self, patient: Patient, organization: Any, doctors: Any, replaced_by: Any) -> None:
+        named = [self._doctor(Reference(*d)) for d in doctors]
+        patient.pcp_id = next((doctor for doctor, _ in named if doctor), patient.pcp_id)
+        place = self.places.id_of(Reference(*organization))
+        clinic = self.place_clinic.get(place) if place else None
+        clinic = clinic or next((c for _, c in named if c), None)
+        if clinic and not self.clinic:
+            patient.clinic_id = clinic
+        survivor = Reference(*replaced_by)
+        if survivor.id and survivor.id != patient.fhir_id:
+            others = Patient.objects.filter(source=self.source.name, fhir_id=survivor.id)
+            patient.merged_into_id = others.values_list("pk", flat=True).first()
+
+    def _doctor(self, reference: Reference) -> tuple[int | None, int | None]:
+        """The practitioner and the clinic that a generalPractitioner means."""
+        if reference.type == "Organization":
+            place = self.places.id_of(reference)
+            return None, self.place_clinic.get(place) if place else None
+        if reference.type == "PractitionerRole":
+            doctor, place = self.roles.get(reference.id, (None, None))
+            clinic = self.place_clinic.get(place) if place else None
+            return doctor, clinic or (self.doctor_clinic.get(doctor) if doctor else None)
+        doctor = self.practitioners.id_of(reference)
+        return doctor, self.doctor_clinic.get(doctor) if doctor else None
+
+
+def by_latest_visit(source: Source) -> None:
+    """Patients no clinic answers for yet belong to the clinic that saw them last."""
+    visits = Event.objects.filter(
+        patient=OuterRef("pk"), kind=Kind.ENCOUNTER, source=source, place__clinic__isnull=False
+    ).order_by("-start_lo", "-pk")
+    unassigned = Patient.objects.filter(source=source.name, clinic__isnull=True)
+    unassigned.update(clinic_id=Subquery(visits.values("place__clinic_id")[:1]))
+
+
+def _batches(rows: Iterable[list[Any]], size: int = 1000) -> Iterator[list[list[Any]]]:
+    stream = iter(rows)
+    while batch := list(islice(stream, size)):
+        yield batch

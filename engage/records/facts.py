@@ -1,0 +1,232 @@
+"""Writes clinical facts: a batch of resources in, one lookup and one upsert out."""
+
+from collections.abc import Iterable
+from datetime import date
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from engage.fhir import facts as reading
+from engage.fhir.elements import Concept, Reference
+from engage.fhir.facts import Fact
+from engage.fhir.medications import medication_request
+from engage.fhir.observations import observation
+from engage.fhir.problems import MISSHAPEN, NOT_FHIR, BadResource, BirthDateNeeded
+from engage.fhir.reading import Item
+from engage.lib import bulk
+from engage.records.concepts import Interner
+from engage.records.medications import Medications
+from engage.records.models import Event, Kind, Source, Status
+from engage.records.registry import Patients, Places
+from engage.records.tally import Summary
+
+READERS = {
+    "Encounter": reading.encounter,
+    "Condition": reading.condition,
+    "Observation": observation,
+    "Procedure": reading.procedure,
+    "DiagnosticReport": reading.diagnostic_report,
+    "Immunization": reading.immunization,
+    "MedicationRequest": medication_request,
+    "ServiceRequest": reading.order("ServiceRequest", "code"),
+    "DeviceRequest": reading.order("DeviceRequest", "codeCodeableConcept"),
+    "AllergyIntolerance": reading.allergy,
+    "AdverseEvent": reading.adverse_event,
+}
+KINDS = {
+    "Encounter": Kind.ENCOUNTER,
+    "Condition": Kind.CONDITION,
+    "Observation": Kind.OBSERVATION,
+    "ObservationNotDone": Kind.OBSERVATION_NOT_DONE,
+    "Procedure": Kind.PROCEDURE,
+    "DiagnosticReport": Kind.DIAGNOSTIC_REPORT,
+    "Immunization": Kind.IMMUNIZATION,
+    "MedicationRequest": Kind.MEDICATION_REQUEST,
+    "MedicationPeriod": Kind.MEDICATION_PERIOD,
+    "MedicationBounds": Kind.MEDICATION_BOUNDS,
+    "ServiceRequest": Kind.SERVICE_REQUEST,
+    "DeviceRequest": Kind.DEVICE_REQUEST,
+    "AllergyIntolerance": Kind.ALLERGY,
+    "AdverseEvent": Kind.ADVERSE_EVENT,
+}
+KIND_NUMBERS = {name: int(kind) for name, kind in KINDS.items()}
+# The rows that stand beside the first of a resource.
+BESIDE = {
+    Kind.MEDICATION_REQUEST: (Kind.MEDICATION_PERIOD, Kind.MEDICATION_BOUNDS),
+    Kind.OBSERVATION: (Kind.OBSERVATION_NOT_DONE,),
+}
+STATUSES = {status.name.lower().replace("_", "-"): int(status) for status in Status} | {
+    "onleave": int(Status.ON_LEAVE)
+}
+COLUMNS = (
+    "source_id", "kind", "fhir_id", "patient_id", "concept_id", "status", "traits", "start_lo", "start_hi", "end_lo",
+    "end_hi", "start_offset", "end_offset", "value", "value2", "unit", "value_concept_id", "encounter", "place_id",
+    "digest",
+)  # fmt: skip
+
+
+class Read(NamedTuple):
+    """One resource as rows, the first of which stands for it."""
+
+    item: Item
+    rows: list[Fact]
+    digest: int
+
+
+def digest_of(value: Any) -> int:
+    """64 bits, signed, of what would be stored: equal digests mean that nothing is to be written."""
+    return int.from_bytes(
+        blake2b(orjson.dumps(value, default=tuple), digest_size=8).digest(), "big", signed=True
+    )
+
+
+class Facts:
+    """Loads batches of facts of one source."""
+
+    def __init__(self, source: Source, patients: Patients, places: Places, summary: Summary) -> None:
+        self.source, self.patients, self.places, self.summary = source, patients, places, summary
+        self.concepts, self.medications = Interner(), Medications(source)
+        self.newest_before = bulk.select("SELECT COALESCE(MAX(id), 0) FROM records_event", [])[0][0]
+
+    def read(self, item: Item) -> Read | None:
+        """The rows of a resource; None when its patient must be known first. Raises BadResource."""
+        resource = item.resource or {}
+        try:
+            rows = READERS[resource["resourceType"]](resource, self.birth_date)
+        except (BadResource, BirthDateNeeded) as error:
+            if isinstance(error, BadResource):
+                raise
+            return None
+        except MISSHAPEN:
+            raise BadResource(NOT_FHIR) from None
+        return Read(item, rows, digest_of(rows))
+
+    def birth_date(self, patient: Reference) -> date | None:
+        known, born = self.patients.birth_date(patient)
+        if not known:
+            raise BirthDateNeeded
+        return born
+
+    def load(self, items: Iterable[Item]) -> list[Item]:
+        """Writes a batch; gives back the items whose patient is not known (yet). Call inside a transaction."""
+        found, waiting = self._read_all(items)
+        self.patients.learn(r.rows[0].patient for r in found)
+        ready: list[Read] = []
+        for read in found:
+            if self.patients.id_of(read.rows[0].patient) is None:
+                waiting.append(read.item)
+            else:
+                ready.append(read)
+        by_kind: dict[int, dict[str, Read]] = {}
+        for read in ready:
+            self._put(by_kind.setdefault(KIND_NUMBERS[read.rows[0].kind], {}), read)
+        for kind, reads in by_kind.items():
+            self._write(kind, reads)
+        return waiting
+
+    def _read_all(self, items: Iterable[Item]) -> tuple[list[Read], list[Item]]:
+        found, waiting = [], []
+        for item in items:
+            try:
+                read = self.read(item)
+            except BadResource as error:
+                self.summary.reject(item, str(error))
+                continue
+            if read is None:
+                waiting.append(item)
+            else:
+                found.append(read)
+        return found, waiting
+
+    def _put(self, reads: dict[str, Read], read: Read) -> None:
+        """The later of two with one id counts; when they differ, that is written down."""
+        before = reads.pop(read.rows[0].id, None)
+        if before:
+            self.summary.count(read.rows[0].kind, "unchanged" if before.digest == read.digest else "updated")
+            if before.digest != read.digest:
+                self._twice(read)
+        reads[read.rows[0].id] = read
+
+    def _twice(self, read: Read) -> None:
+        first = read.rows[0]
+        self.summary.note(
+            read.item,
+            f"{first.kind}/{first.id} came before with other content in this import; the later one was kept.",
+        )
+
+    def _write(self, kind: int, reads: dict[str, Read]) -> None:
+        """Writes those of one kind that are new or changed."""
+        name = next(iter(reads.values())).rows[0].kind
+        stored = self._stored(kind, reads)
+        changed = [r for key, r in reads.items() if key not in stored or stored[key][1] != r.digest]
+        updated = [r for r in changed if r.rows[0].id in stored]
+        for read in updated:
+            if stored[read.rows[0].id][0] > self.newest_before:
+                self._twice(read)
+        self._forget_beside(kind, updated)
+        self._upsert([(fact, read.digest) for read in changed for fact in read.rows])
+        for outcome, number in (
+            ("created", len(changed) - len(updated)),
+            ("updated", len(updated)),
+            ("unchanged", len(reads) - len(changed)),
+        ):
+            self.summary.count(name, outcome, number)
+        for read in changed:
+            if read.rows[0].note:
+                self.summary.note(read.item, read.rows[0].note)
+
+    def _stored(self, kind: int, reads: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """FHIR id → (id, digest) of those stored already."""
+        sql = (
+            "SELECT fhir_id, id, digest FROM records_event"  # noqa: S608
+            f" WHERE source_id = %s AND kind = %s AND {bulk.among('fhir_id')}"
+        )
+        rows = bulk.select(sql, [self.source.pk, kind, bulk.listed(reads)])
+        return {fhir_id: (pk, digest) for fhir_id, pk, digest in rows}
+
+    def _forget_beside(self, kind: int, updated: list[Read]) -> None:
+        """A changed prescription may have fewer rows than before."""
+        others = BESIDE.get(Kind(kind))
+        if not others or not updated:
+            return
+        events = Event.objects.filter(source=self.source, kind__in=others)
+        for read in updated:
+            own = read.rows[0].id
+            events.filter(fhir_id=own).delete()
+            if kind == Kind.MEDICATION_REQUEST:
+                events.filter(fhir_id__startswith=f"{own}#").delete()
+
+    def _upsert(self, rows: list[tuple[Fact, int]]) -> None:
+        if not rows:
+            return
+        self._learn(fact for fact, _ in rows)
+        bulk.upsert(
+            "records_event", COLUMNS, ("source_id", "kind", "fhir_id"), [self._row(f, d) for f, d in rows]
+        )
+
+    def _learn(self, rows: Iterable[Fact]) -> None:
+        wanted: set[Concept] = set()
+        places, medications = [], []
+        for fact in rows:
+            wanted.add(fact.concept)
+            if fact.value_concept.display:
+                wanted.add(fact.value_concept)
+            if fact.place.id:
+                places.append(fact.place)
+            if fact.medication.id:
+                medications.append(fact.medication)
+        self.concepts.learn(wanted)
+        self.places.learn(places)
+        self.medications.learn(medications)
+
+    def _row(self, f: Fact, digest: int) -> tuple[Any, ...]:
+        concept = (
+            self.medications.concept_of(f.medication) if f.medication.id else self.concepts.id_of(f.concept)
+        )
+        return (
+            self.source.pk, KIND_NUMBERS[f.kind], f.id, self.patients.id_of(f.patient), concept,
+            STATUSES.get(f.status, 0), f.traits, *f.span[:6], f.value, f.value2, f.unit,
+            self.concepts.id_of(f.value_concept) if f.value_concept.display else None, f.encounter,
+            self.places.id_of(f.place) if f.place.id or f.place.identifier else None, digest,
+        )  # fmt: skip

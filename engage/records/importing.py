@@ -1,0 +1,193 @@
+"""One run of an import: batches in, parked references resolved at the end, everything safe to kill and repeat.
+
+Each batch is one transaction; whatever refers to somebody not yet seen waits in a spool file until everybody is in.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import orjson
+from django.db import transaction
+
+from engage.accounts.models import Clinic
+from engage.fhir import people
+from engage.fhir.people import AppointmentRow, PatientRow
+from engage.fhir.reading import Item
+from engage.lib import bulk
+from engage.patients import contacts
+from engage.records import attribution, registry
+from engage.records.facts import READERS, Facts, digest_of
+from engage.records.models import Place, Source
+from engage.records.people import Patients, load_places, load_practitioners, load_roles, read_all
+from engage.records.tally import Summary
+
+BATCH = 5000
+AT_THE_END = ("PractitionerRole", "Appointment")
+OURS = {*READERS, *AT_THE_END, "Patient", "Practitioner", "Organization", "Location", "Medication"}
+NOBODY = "It is about {}, who is not in the record."
+
+
+class Spool:
+    """Rows that wait, in a file that goes away by itself, so that memory stays flat."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = TemporaryFile()  # noqa: SIM115  (lives as long as the import)
+
+    def put(self, row: Any) -> None:
+        self.file.write(orjson.dumps(row, default=tuple) + b"\n")
+
+    def take(self) -> Iterator[Any]:
+        self.file.seek(0)
+        for line in self.file:
+            yield orjson.loads(line)
+
+
+class Importer:
+    """Loads resources of one source. Feed it items, then `finish`."""
+
+    def __init__(self, source: Source, summary: Summary, run: int, clinic: Clinic | None = None) -> None:
+        self.source, self.summary, self.run, self.clinic = source, summary, run, clinic
+        self.waiting, self.unattributed = Spool(), Spool()
+        self.last = {kind: Spool() for kind in AT_THE_END}
+        self.places = registry.Places(source)
+        self.known = registry.Patients(source)
+        self.facts = Facts(source, self.known, self.places, summary)
+        self.patients = Patients(source, clinic, summary, self._attribute_later)
+        self.batch: dict[str, list[Item]] = {}
+        self.size = 0
+
+    def feed(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.summary.saw()
+            self._take(item)
+            if self.size >= BATCH:
+                self.flush()
+
+    def _take(self, item: Item) -> None:
+        if item.passed_over:
+            self.summary.count(item.passed_over, "passed_over")
+        elif item.resource is None:
+            self.summary.reject(item, item.problem)
+        elif (kind := item.resource["resourceType"]) not in OURS:
+            self.summary.count(kind[:40], "passed_over")
+        elif kind in AT_THE_END:
+            self.last[kind].put(item)
+        else:
+            group = "fact" if kind in READERS else "place" if kind in ("Organization", "Location") else kind
+            self.batch.setdefault(group, []).append(item)
+            self.size += 1
+
+    def flush(self) -> None:
+        """Writes what has gathered, those first whom others refer to."""
+        batch, self.batch, self.size = self.batch, {}, 0
+        if not batch:
+            return
+        with transaction.atomic():
+            if "place" in batch:
+                load_places(batch["place"], self.source, self.summary)
+                self.places.refresh()
+            if "Practitioner" in batch:
+                load_practitioners(batch["Practitioner"], self.source, self.summary)
+            if "Patient" in batch:
+                self.patients.load(batch["Patient"])
+            self._medications(batch.get("Medication", []))
+            for item in self.facts.load(batch.get("fact", [])):
+                self.waiting.put(item)
+
+    def _medications(self, items: list[Item]) -> None:
+        for _, row in read_all(items, people.medication, self.summary).values():
+            self.summary.count("Medication", self.facts.medications.store(row, digest_of(row)))
+
+    def _attribute_later(self, patient: int, row: PatientRow) -> None:
+        if row.organization.type or row.practitioners or row.replaced_by.id:
+            self.unattributed.put([patient, row.organization, row.practitioners, row.replaced_by])
+
+    def finish(self) -> None:
+        """Resolves what waited, refuses what refers to nobody, and gives patients their clinic and consent."""
+        self.flush()
+        for items in _batches(self.waiting.take()):
+            with transaction.atomic():
+                for item in self.facts.load(items):
+                    self.summary.reject(item, NOBODY.format(_whom(item.resource)))
+        with transaction.atomic():
+            self._attribute()
+        for items in _batches(self.last["Appointment"].take()):
+            with transaction.atomic():
+                self._appointments(items)
+        contacts.grant_from_record(self.source.name, self.run)
+
+    def _attribute(self) -> None:
+        practitioners = registry.Practitioners(self.source)
+        for roles in _batches(self.last["PractitionerRole"].take()):
+            load_roles(roles, self.source, self.summary, practitioners.id_of, self.places.id_of)
+        claimed = attribution.map_places(self.source)
+        if claimed:
+            attribution.map_practitioners(self.source)
+        attribution.Attribution(self.source, self.clinic).apply(self.unattributed.take())
+        if claimed and not self.clinic:
+            attribution.by_latest_visit(self.source)
+
+    def _appointments(self, items: list[Item]) -> None:
+        found = [(item, row) for item, row in read_all(items, people.appointment, self.summary).values()]
+        self.known.learn(row.patient for _, row in found)
+        practitioners = registry.Practitioners(self.source)
+        clinics = dict(Place.objects.filter(source=self.source).values_list("pk", "clinic_id"))
+        rows = []
+        for item, row in found:
+            patient = self.known.id_of(row.patient)
+            if patient is None:
+                self.summary.reject(item, NOBODY.format(_whom(item.resource)))
+                continue
+            spots = [self.places.id_of(p) for p in row.places]
+            clinic = next((c for s in spots if s and (c := clinics.get(s))), None)
+            rows.append(self._appointment(row, patient, clinic, practitioners.id_of(row.practitioner)))
+        self._store_appointments(rows)
+
+    def _appointment(
+        self, row: AppointmentRow, patient: int, clinic: int | None, practitioner: int | None
+    ) -> tuple[Any, ...]:
+        digest = digest_of([*row[:5], str(row.starts_at), str(row.ends_at), row.description, clinic])
+        return (
+            self.source.pk, row.id, patient, clinic, practitioner, row.status, _moment(row.starts_at),
+            _moment(row.ends_at), row.description, digest,
+        )  # fmt: skip
+
+    def _store_appointments(self, rows: list[tuple[Any, ...]]) -> None:
+        columns = (
+            "source_id", "fhir_id", "patient_id", "clinic_id", "practitioner_id", "status", "starts_at", "ends_at",
+            "description", "digest",
+        )  # fmt: skip
+        sql = f"SELECT fhir_id, digest FROM records_appointment WHERE source_id = %s AND {bulk.among('fhir_id')}"  # noqa: S608
+        stored = dict(bulk.select(sql, [self.source.pk, bulk.listed(r[1] for r in rows)]))
+        bulk.upsert(
+            "records_appointment", columns, columns[:2], [r for r in rows if stored.get(r[1]) != r[-1]]
+        )
+        for row in rows:
+            same = stored.get(row[1]) == row[-1]
+            self.summary.count(
+                "Appointment", "unchanged" if same else "updated" if row[1] in stored else "created"
+            )
+
+
+def _moment(value: datetime | None) -> Any:
+    return bulk.moment(value) if value else None
+
+
+def _whom(resource: dict[str, Any] | None) -> str:
+    """The patient a resource names, as it names them."""
+    subject = (resource or {}).get("subject") or (resource or {}).get("patient") or {}
+    written = subject.get("reference") if isinstance(subject, dict) else None
+    return str(written)[:120] if written else "a patient"
+
+
+def _batches(rows: Iterable[Any]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    for row in rows:
+        batch.append(Item(*row))
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,224 @@
+"""Writes patients, practitioners, places and roles of one source."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from engage.accounts.models import Clinic
+from engage.fhir import people
+from engage.fhir.people import PatientRow
+from engage.fhir.problems import MISSHAPEN, NOT_FHIR, BadResource
+from engage.fhir.reading import Item
+from engage.lib import bulk, clock, text
+from engage.patients import contacts, zones
+from engage.patients.models import Patient
+from engage.records.facts import digest_of
+from engage.records.models import Source
+from engage.records.tally import Summary
+
+COLUMNS = (
+    "source", "fhir_id", "mrn", "family", "given", "search_name", "birth_date", "birth_precision", "gender", "language",
+    "deceased", "deceased_on", "active", "line", "city", "state", "postal_code", "time_zone", "digest", "updated_at",
+)  # fmt: skip
+FIRST_TIME = ("clinic_id", "preferred_channel", "detail_level", "confidential", "do_not_call", "demo")
+Stored = dict[str, tuple[int, int, int | None, bool]]
+
+
+def read_all(
+    items: Iterable[Item], reader: Callable[[Any], Any], summary: Summary
+) -> dict[str, tuple[Item, Any]]:
+    """The rows of a batch by id, each once (the later counts); what cannot be read is refused."""
+    found: dict[str, tuple[Item, Any]] = {}
+    for item in items:
+        try:
+            row = reader(item.resource)
+        except BadResource as error:
+            summary.reject(item, str(error))
+            continue
+        except MISSHAPEN:
+            summary.reject(item, NOT_FHIR)
+            continue
+        kind = str((item.resource or {}).get("resourceType"))
+        key = f"{kind}/{row.id}"
+        before = found.pop(key, None)
+        if before:
+            same = before[1] == row
+            summary.count(kind, "unchanged" if same else "updated")
+            if not same:
+                summary.note(
+                    item, f"{key} came before with other content in this import; the later one was kept."
+                )
+        found[key] = (item, row)
+    return found
+
+
+class Patients:
+    """Loads batches of Patient resources; `later` is told of each that needs a clinic, a doctor or a survivor."""
+
+    def __init__(
+        self,
+        source: Source,
+        clinic: Clinic | None,
+        summary: Summary,
+        later: Callable[[int, PatientRow], None],
+    ) -> None:
+        self.source, self.clinic, self.summary, self.later = source, clinic, summary, later
+        self.newest_before = bulk.select("SELECT COALESCE(MAX(id), 0) FROM patients_patient", [])[0][0]
+
+    def load(self, items: Iterable[Item]) -> None:
+        """Writes a batch, contact points included. Call inside a transaction."""
+        found = {row.id: (item, row) for item, row in read_all(items, people.patient, self.summary).values()}
+        if not found:
+            return
+        stored = self._stored(found)
+        digests = {key: digest_of(_plain(row)) for key, (_, row) in found.items()}
+        changed = [key for key in found if key not in stored or stored[key][1] != digests[key]]
+        self._warn(found, stored, changed)
+        rows = [self._row(found[k][1], digests[k], stored.get(k)) for k in changed]
+        bulk.upsert("patients_patient", (*COLUMNS, *FIRST_TIME), ("source", "fhir_id"), rows, keep=FIRST_TIME)
+        now_stored = self._stored(changed)
+        created = [k for k in changed if k not in stored]
+        contacts.add({now_stored[k][0]: found[k][1].telecoms for k in created})
+        contacts.merge({now_stored[k][0]: found[k][1].telecoms for k in changed if k in stored})
+        self._attribute(found, stored | now_stored, set(changed))
+        for outcome, number in (
+            ("created", len(created)),
+            ("updated", len(changed) - len(created)),
+            ("unchanged", len(found) - len(changed)),
+        ):
+            self.summary.count("Patient", outcome, number)
+
+    def _warn(self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: list[str]) -> None:
+        for key in changed:
+            if key not in stored:
+                continue
+            item, row = found[key]
+            if stored[key][0] > self.newest_before:
+                self.summary.note(
+                    item,
+                    f"Patient/{key} came before with other content in this import; the later one was kept.",
+                )
+            if stored[key][3] and not row.deceased:
+                self.summary.note(
+                    item, "A death is on record here, and no longer in this resource; it was kept."
+                )
+
+    def _attribute(
+        self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: set[str]
+    ) -> None:
+        if self.clinic:
+            others = [stored[k][0] for k in found if stored[k][2] != self.clinic.pk]
+            Patient.objects.filter(pk__in=others).update(clinic=self.clinic)
+        for key, (_, row) in found.items():
+            if key in changed or stored[key][2] is None:
+                self.later(stored[key][0], row)
+
+    def _stored(self, ids: Iterable[str]) -> Stored:
+        """FHIR id → (id, digest, clinic, deceased)."""
+        sql = (
+            "SELECT fhir_id, id, digest, clinic_id, deceased FROM patients_patient"  # noqa: S608
+            f" WHERE source = %s AND {bulk.among('fhir_id')}"
+        )
+        rows = bulk.select(sql, [self.source.name, bulk.listed(ids)])
+        return {key: (pk, digest, clinic, bool(dead)) for key, pk, digest, clinic, dead in rows}
+
+    def _row(
+        self, p: PatientRow, digest: int, before: tuple[int, int, int | None, bool] | None
+    ) -> tuple[Any, ...]:
+        state = zones.state_code(p.state)
+        deceased = p.deceased or bool(before and before[3])  # an import never brings anybody back to life
+        return (
+            self.source.name, p.id, p.mrn, p.family, p.given, text.fold(f"{p.family} {p.given}")[:210],
+            bulk.day(p.birth_date), p.birth_precision, p.gender, p.language, deceased, bulk.day(p.deceased_on),
+            p.active, p.line, p.city, state, p.postal_code, zones.zone_of(state, p.postal_code), digest,
+            bulk.moment(clock.machine_now()),
+            self.clinic.pk if self.clinic else None, "sms", 0, False, False, False,
+        )  # fmt: skip
+
+
+def _plain(row: PatientRow) -> list[Any]:
+    """A row as JSON takes it."""
+    return [str(v) if k in ("birth_date", "deceased_on") else v for k, v in row._asdict().items()]
+
+
+def load_practitioners(items: Iterable[Item], source: Source, summary: Summary) -> None:
+    found = read_all(items, people.practitioner, summary)
+    rows = [
+        (source.name, r.id, r.name, r.npi, orjson.dumps(r.identifiers).decode(), digest_of(r))
+        for _, r in found.values()
+    ]
+    _store(
+        "patients_practitioner",
+        ("source", "fhir_id", "name", "npi", "identifiers", "digest"),
+        ("source", "fhir_id"),
+        rows,
+        lambda r: ("Practitioner", r[1]),
+        summary,
+    )
+
+
+def load_places(items: Iterable[Item], source: Source, summary: Summary) -> None:
+    found = read_all(items, people.place, summary)
+    rows = []
+    for _, r in found.values():
+        above = f"{r.part_of.type}/{r.part_of.id}" if r.part_of.id else r.part_of.identifier
+        named = orjson.dumps(r.identifiers).decode()
+        rows.append((source.pk, r.kind, r.id, r.name, named, above[:250], digest_of(r)))
+    _store(
+        "records_place",
+        ("source_id", "kind", "fhir_id", "name", "identifiers", "part_of", "digest"),
+        ("source_id", "kind", "fhir_id"),
+        rows,
+        lambda r: (r[1], r[2]),
+        summary,
+    )
+
+
+def load_roles(
+    items: Iterable[Item],
+    source: Source,
+    summary: Summary,
+    practitioner: Callable[[Any], int | None],
+    place: Callable[[Any], int | None],
+) -> None:
+    """Roles come last, when those they name are known."""
+    found = read_all(items, people.role, summary)
+    rows = []
+    for _, r in found.values():
+        spot = next((p for p in map(place, r.places) if p), None)
+        rows.append((source.pk, r.id, practitioner(r.practitioner), spot, digest_of(r)))
+    _store(
+        "records_practitionerrole",
+        ("source_id", "fhir_id", "practitioner_id", "place_id", "digest"),
+        ("source_id", "fhir_id"),
+        rows,
+        lambda r: ("PractitionerRole", r[1]),
+        summary,
+    )
+
+
+def _store(
+    table: str,
+    columns: tuple[str, ...],
+    key: tuple[str, ...],
+    rows: list[tuple[Any, ...]],
+    called: Callable[[tuple[Any, ...]], tuple[str, str]],
+    summary: Summary,
+) -> None:
+    """Upserts the rows whose digest (the last column) is new, and counts them by what they are called."""
+    if not rows:
+        return
+    width = len(key)
+    select = f"SELECT {bulk.quoted(key)}, digest FROM {table} WHERE {key[0]} = %s AND {bulk.among('fhir_id')}"  # noqa: S608
+    place = columns.index("fhir_id")
+    found = bulk.select(select, [rows[0][0], bulk.listed(r[place] for r in rows)])
+    stored = {tuple(row[:width]): row[width] for row in found}
+    changed = [r for r in rows if stored.get(r[:width]) != r[-1]]
+    bulk.upsert(table, columns, key, changed)
+    writing = {r[:width] for r in changed}
+    for row in rows:
+        # A digest of 0 is a row made for a reference: this is the first time that it is really here.
+        new = not stored.get(row[:width])
+        outcome = "unchanged" if row[:width] not in writing else "created" if new else "updated"
+        summary.count(called(row)[0], outcome)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, Q
@@ -117,7 +118,7 @@ def counts(user: User) -> dict[str, int]:
     """How many each counted folder holds (up to MOST), in one query whatever the size of the clinic."""
     counted = [folder for folder in FOLDERS if folder.counted]
     parts: list[str] = []
-    values: list[object] = []
+    values: list[Any] = []
     for folder in counted:
         rows = folder.queryset(user).order_by().annotate(one=F("pk")).values("one")[:MOST]
         sql, params = rows.query.sql_with_params()

@@ -126,7 +126,9 @@ class Conversation(models.Model):
         at = message.created_at
         self.state, self.snoozed_until = self.State.OPEN, None
         self.seen_by, self.seen_at = None, None
-        self.address, self.clinic, self.candidates = message.address, clinic, candidates
+        self.address, self.candidates = message.address, candidates
+        if clinic is not None or self.patient_id:  # a clinic that looks after unmatched replies keeps them
+            self.clinic = clinic
         self.waiting_since = min(self.waiting_since or at, at)
         self.last_heard_at = max(self.last_heard_at or at, at)
         self.last_message_at = max(self.last_message_at, at)

@@ -43,14 +43,12 @@ class Clinic(models.Model):
 class User(AbstractUser):
     """A member of staff: one role, in the clinics they are assigned to."""
 
+    THEMES = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")]
+
     role = models.CharField(max_length=20, choices=Role.choices, default=Role.COORDINATOR)
     clinics = models.ManyToManyField(Clinic, related_name="staff", blank=True)
     single_keys = models.BooleanField(default=True)  # WCAG 2.1.4: single-key shortcuts can be switched off
-    theme = models.CharField(
-        max_length=6,
-        default="system",
-        choices=[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
-    )
+    theme = models.CharField(max_length=6, default="system", choices=THEMES)
 
     @property
     def sees_unassigned(self) -> bool:

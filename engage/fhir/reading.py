@@ -68,26 +68,26 @@ def opened(path: Path) -> io.BufferedReader:
     return raw
 
 
-def read(path: Path) -> Iterator[Item]:
+def read(path: Path, limit: int = MAX_LINE) -> Iterator[Item]:
     """Every resource of a file. What cannot be read is an item with a problem; the next lines go on."""
     name = str(path)
     with opened(path) as stream:
         try:
-            yield from _read(stream, name)
+            yield from _read(stream, name, limit)
         except (OSError, EOFError) as error:
             yield Item(name, 0, None, f"The file cannot be read to its end: {type(error).__name__}.")
 
 
-def _read(stream: io.BufferedReader, name: str) -> Iterator[Item]:
+def _read(stream: io.BufferedReader, name: str, limit: int) -> Iterator[Item]:
     number = 0
-    while line := stream.readline(MAX_LINE + 1):
+    while line := stream.readline(limit + 1):
         number += 1
-        if len(line) > MAX_LINE and not line.endswith(b"\n"):
+        if len(line) > limit and not line.endswith(b"\n"):
             if number == 1 and _starts_bundle(line):
                 yield from _whole(stream, name, line)
                 return
             _skip_line(stream)
-            yield Item(name, number, None, f"The line is longer than {MAX_LINE >> 20} MB; it was skipped.")
+            yield Item(name, number, None, f"The line is longer than {limit >> 20} MB; it was skipped.")
             continue
         line = line.removeprefix(b"\xef\xbb\xbf").strip()
         if number == 1 and _is_pretty(line, stream.peek(64)[:64]):

@@ -82,13 +82,13 @@ class Summary:
         return found
 
 
-def on_terminal() -> Callable[[int], None] | None:
+def on_terminal(what: str = "resources") -> Callable[[int], None] | None:
     """Progress for a person watching; None when nobody does."""
     if not sys.stderr.isatty():
         return None
 
     def show(number: int) -> None:
-        sys.stderr.write(f"\r{number:,} resources read")
+        sys.stderr.write(f"\r{number:,} {what} read")
         sys.stderr.flush()
 
     return show

@@ -12,6 +12,7 @@ from engage.audit.models import record
 from engage.campaigns.counts import preview as preview
 from engage.campaigns.models import Campaign, Enrollment
 from engage.campaigns.segments import Segment, SegmentError
+from engage.caregaps import actions as gap_actions
 from engage.caregaps.models import CareGap, Closure
 from engage.lib import clock
 from engage.messaging import actions as message_actions
@@ -52,8 +53,6 @@ def close_gap(
 
     Enrollments end, unsent messages about the gap are suppressed, open tasks about it are closed as already done.
     """
-    from engage.caregaps import actions as gap_actions
-
     with transaction.atomic():
         closure = gap_actions.close_by_staff(
             gap,
@@ -77,8 +76,6 @@ def reopen_gap(closure: Closure, *, by: User) -> None:
 
     A text that the closure kept from being sent is made anew.
     """
-    from engage.caregaps import actions as gap_actions
-
     with transaction.atomic():
         gap_actions.withdraw_closure(closure, by)
         gap = CareGap.objects.get(pk=closure.gap_id)
@@ -97,12 +94,12 @@ def reopen_gap(closure: Closure, *, by: User) -> None:
 
 def revive(enrollment: Enrollment) -> None:
     """Back into the campaign where it was; one touch back when the last text never left."""
-    position = enrollment.position
-    unmade = Message.objects.filter(key=message_key(enrollment, position - 1), state=Message.State.SUPPRESSED)
-    enrollment.position = position - 1 if unmade.exists() else position
+    due = max(enrollment.due_at or clock.now(), clock.now())
+    back = enrollment.position - 1
+    if Message.objects.filter(key=message_key(enrollment, back), state=Message.State.SUPPRESSED).exists():
+        enrollment.position, due = back, clock.now()
     enrollment.round += 1
-    enrollment.state, enrollment.why, enrollment.ended_at = State.ACTIVE, "", None
-    enrollment.due_at = max(enrollment.due_at or clock.now(), clock.now())
+    enrollment.state, enrollment.why, enrollment.ended_at, enrollment.due_at = State.ACTIVE, "", None, due
     enrollment.save(update_fields=["position", "round", "state", "why", "ended_at", "due_at"])
 
 

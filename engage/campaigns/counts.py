@@ -154,6 +154,13 @@ def by_state(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
     return counts
 
 
+def texted_by_stream(campaigns: Iterable[Campaign]) -> dict[int, int]:
+    """How many gaps each campaign's stream has had a text go out about."""
+    streams = [c.stream_id for c in campaigns if c.stream_id]
+    texts = Message.objects.filter(stream__in=streams, state__in=Message.GONE_OUT)
+    return dict(texts.values_list("stream").annotate(n=Count("about", distinct=True)).order_by())
+
+
 def left_out(campaign: Campaign) -> list[tuple[str, int]]:
     """Reasons in words with how many they left out, most first."""
     return _reasons(campaign, State.LEFT_OUT)

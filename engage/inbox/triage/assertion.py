@@ -11,12 +11,14 @@ from engage.inbox.triage.text import Word
 Span = tuple[int, int]
 REACH = 7  # words a negation carries
 NO = frozenset(
-    "no not without denies deny denied never none nothing neither nor dont doesnt didnt isnt arent wasnt werent hasnt havent hadnt aint "
-    "cant couldnt wont wouldnt nope nah zero negative sin ni nunca ningun ninguna ninguno nada tampoco niega jamas cero".split()
+    "no not without denies deny denied never none nothing neither nor dont doesnt didnt isnt arent wasnt werent hasnt havent hadnt aint wouldnt nope nah zero negative sin ni nunca ningun ninguna ninguno tampoco niega jamas cero".split()
 )
+# Not being able, not knowing and not waiting deny nothing of what follows.
+NOT_DENYING = frozenset("know sure wait understand puedo puede podemos pude podia se sabe sabemos aguanto aguanta entiendo deja dejan matter care importa only just even solo solamente".split())
+LISTING = frozenset("no sin ni without denies deny nor never ningun ninguna ningun".split())  # these carry over commas
 # "no i have chest pain", "no, my chest hurts": an answer, then a sentence of its own.
 SUBJECT = frozenset(
-    "i im ive my he hes she shes his her we were they their theres there it its mi mis me mother mom dad father husband wife".split()
+    "i im ive my he hes she shes his her we were they their theres there it its mi mis mother mom dad father husband wife".split()
 )
 TURN = frozenset(
     "but however although though except just only still pero aunque solo nomas nada mas sino excepto todavia sigo sigue".split()
@@ -42,7 +44,7 @@ SUPPOSE = (
     ("chance", "of"), ("chances", "of"), ("can", "cause"), ("does", "it", "cause"), ("will", "it", "cause"), ("could", "cause"), ("causes",), ("prevent",), ("prevents",), ("avoid",),
     ("para", "prevenir"), ("riesgo", "de"), ("puede", "causar"), ("puede", "dar"), ("side", "effects"), ("pamphlet",), ("article",), ("class", "on"), ("training",), ("difference", "between"),
     ("would", "i", "know"), ("how", "do", "you", "know"), ("sintomas", "de"), ("senales", "de"), ("test", "for"), ("screen", "for"), ("screening", "for"), ("do", "i", "call"), ("when", "to"), ("afraid", "of", "getting"), ("scared", "of", "getting"),
-    ("miedo", "de", "que", "me", "de"), ("miedo", "que", "me", "de"), ("cuando", "debo"), ("when", "should"), ("si", "llego", "a"), ("si", "llegara"), ("si", "me", "da"), ("si", "me", "dan"),
+    ("miedo", "de", "que", "me", "de"), ("miedo", "que", "me", "de"), ("cuando", "debo"), ("when", "should"), ("si", "es", "una"), ("si", "se", "trata"), ("si", "tiene", "una"), ("can", "i", "overdose"), ("can", "you", "overdose"), ("know", "if", "its"), ("si", "llego", "a"), ("si", "llegara"), ("si", "me", "da"), ("si", "me", "dan"),
 )  # fmt: skip
 
 
@@ -72,7 +74,8 @@ class Scope:
 
     def _is_negated(self, first: int, last: int, used: list[Span]) -> bool:
         inside = {i for start, end in used for i in range(start, end)}
-        if any(self._texts[i] in NO for i in range(first, last) if i not in inside):
+        between = [i for i in range(first, last) if i not in inside and self._texts[i] in NO]
+        if any(self._texts[i + 1] not in NOT_DENYING for i in between):
             return True
         return self._denied_before(first) or self._denied_after(last)
 
@@ -83,15 +86,28 @@ class Scope:
             if word.sentence != here.sentence or word.text in TURN:
                 return False
             if word.text in NO:
-                answered = (
-                    i + 1 < len(self._words)
-                    and self._words[i + 1].clause != word.clause
-                    and word.text == "no"
-                )
-                return not (answered and i == 0)
-            if word.text in SUBJECT and not (i > 0 and self._texts[i - 1] in ("that", "que")):
-                return self._texts[i - 1 : i] == ["without"]
+                return self._denies(i, first)
+            if word.text in SUBJECT and not self._goes_on(i):
+                return False
         return False
+
+    def _denies(self, at: int, first: int) -> bool:
+        """Does the negation at `at` reach the match? An answer ("no, my chest hurts") and a wish do not."""
+        word, after = self._words[at], self._texts[at + 1 : at + 2]
+        if after and after[0] in NOT_DENYING:
+            return False
+        crossed = self._words[first].clause - word.clause
+        if crossed and at == 0 and self._words[at + 1].clause != word.clause:
+            return self._texts[at + 1] in LISTING
+        return not crossed or word.text in LISTING or self._words[first - 1].clause != self._words[first].clause
+
+    def _goes_on(self, at: int) -> bool:
+        """A subject inside the reach: "that i have…", "no he pensado", "no mi pecho"."""
+        before, after = self._texts[at - 1 : at], self._texts[at + 1 : at + 2]
+        if at and before[0] in ("that", "que"):
+            return True
+        spanish = bool(after) and after[0].endswith(("ado", "ido", "cho", "sto"))
+        return self._texts[at] == "he" and bool(before) and before[0] in NO and spanish
 
     def _denied_after(self, last: int) -> bool:
         tail = self._texts[last : last + 4]
@@ -105,7 +121,7 @@ class Scope:
 
     def _is_supposed(self, first: int) -> bool:
         here = self._words[first].sentence
-        for i in range(first, max(-1, first - 7), -1):
+        for i in range(first, max(-1, first - 10), -1):
             if self._words[i].sentence != here:
                 return False
             if i in self._suppose or (

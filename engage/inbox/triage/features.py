@@ -10,6 +10,7 @@ from engage.inbox.triage.text import Word
 from engage.inbox.triage.vitals import Reading as Figure
 
 MOST_WORDS = 150  # the classifier reads the beginning; the lexicon reads everything
+NEAREST = 120  # concepts looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Material:
     body: str
     words: list[Word]
     hits: list[Hit]
+    concepts: list[tuple[int, str]]  # word number, name of a set of the lexicon
     answer: Answer | None
     kind: str
     figures: list[Figure]
@@ -31,7 +33,7 @@ class Material:
 
 def features(material: Material) -> set[str]:
     """Names of the binary features of one reply."""
-    return {*_of_words(material), *_of_findings(material), *_of_question(material), *_of_form(material)}
+    return {*_of_words(material), *_of_concepts(material), *_of_findings(material), *_of_question(material), *_of_form(material)}
 
 
 def _of_words(material: Material) -> Iterator[str]:
@@ -54,14 +56,26 @@ def _shape(text: str) -> str:
     return text
 
 
+def _of_concepts(material: Material) -> Iterator[str]:
+    """Meanings instead of words. The urgent entries are left out on purpose: a second reader must be its own."""
+    near = material.concepts[:NEAREST]
+    for i, (place, name) in enumerate(near):
+        yield f"c:{name}"
+        for other, another in near[i + 1 : i + 8]:
+            if other - place > 4:
+                break
+            if other != place and name != another:
+                yield f"cc:{name}+{another}"
+
+
 def _of_findings(material: Material) -> Iterator[str]:
     labels = set()
     for hit in material.hits:
-        yield f"{'N' if hit.held else 'L'}:{hit.entry.id}"
-        if not hit.held:
+        if hit.held:
+            yield f"held:{hit.held}"
+        elif hit.entry.level != "urgent":
+            yield f"L:{hit.entry.id}"
             labels.add(hit.entry.label)
-        if hit.entry.level == "urgent":
-            yield "urgent" if not hit.held else f"held:{hit.held}"
     yield from (f"G:{label}" for label in labels)
     yield from (f"GK:{label}:{material.kind}" for label in labels)
     yield from (f"figure:{f.label}:{f.level}" for f in material.figures)

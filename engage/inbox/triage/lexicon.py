@@ -106,6 +106,7 @@ class Lexicon:
         self.entries = tuple(self._entry(e) for e in source["entries"])
         self.idioms = tuple(p for i in source["idioms"] for p in self._patterns(i["patterns"]))
         self.idiom_source: list[dict[str, Any]] = source["idioms"]
+        self._concepts = {self._builder.item(f"@{name}"): name for name in source["words"]}
         self._longest_prefix = max(map(len, self._builder.prefixes), default=0)
         self._cache: dict[str, tuple[int, ...]] = {}
 
@@ -166,13 +167,20 @@ class Lexicon:
                     places.setdefault(item, []).append((i, end))
         return places
 
-    def scan(self, words: list[Word]) -> list[Hit]:
+    def scan(self, words: list[Word], places: dict[int, list[Span]] | None = None) -> list[Hit]:
         """Every entry that the text mentions: once as meant if it is, otherwise once with why it is not."""
-        places = self.positions(words)
+        places = self.positions(words) if places is None else places
         idioms = [s for p in self.idioms for s, _ in self._spans(p, words, places)]
         scope = Scope(words, idioms)
         hits = (self._first(entry, words, places, scope) for entry in self.entries)
         return [hit for hit in hits if hit]
+
+    def concepts(self, places: dict[int, list[Span]]) -> list[tuple[int, str]]:
+        """The named sets that words of a text belong to, in the order of the words."""
+        found = [
+            (start, name) for item, name in self._concepts.items() for start, _ in places.get(item, ())
+        ]
+        return sorted(found)
 
     def _first(
         self, entry: Entry, words: list[Word], places: dict[int, list[Span]], scope: Scope

@@ -32,11 +32,14 @@ def prepare(text: str, *, outbound: str, context: str, channel: str, lang: str) 
     """Everything the stages look at, worked out once."""
     body = set_aside(text[:LONGEST], outbound)
     said = words(body, voice=channel in ("voice", "phone"))
+    known = lexicon.load()
+    places = known.positions(said)
     return Material(
         text=text,
         body=body,
         words=said,
-        hits=lexicon.load().scan(said),
+        hits=known.scan(said, places),
+        concepts=known.concepts(places),
         answer=asked.answer(body, outbound),
         kind=asked.kind_of(outbound),
         figures=vitals.figures(said, asked.kind_of(outbound)),

@@ -47,6 +47,7 @@ class Question:
         self.by_reference = by_reference
         self.patients = patients
         self.answers: dict[Patients, BitMap] = {}
+        self.marked: dict[Facts, dict[int, int]] = {}
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -62,6 +63,13 @@ class Question:
         found = self.answers.get(expression)
         if found is None:
             found = self.answers[expression] = expression.evaluate(self)
+        return found
+
+    def marks(self, facts: "Facts") -> dict[int, int]:
+        """patient id → mark of the latest such fact; read once."""
+        found = self.marked.get(facts)
+        if found is None:
+            found = self.marked[facts] = facts.marks(self)
         return found
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -110,7 +118,7 @@ class Patients(ABC):
 
 
 def parts_of(expression: Patients, kind: type) -> tuple[Patients, ...]:
-    return expression.parts if isinstance(expression, kind) else (expression,)  # type: ignore[attr-defined,no-any-return]
+    return expression.parts if isinstance(expression, kind) else (expression,)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

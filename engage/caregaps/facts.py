@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
 
+from django.utils.text import slugify
 from pyroaring import BitMap
 
 from engage.caregaps import timing
 from engage.caregaps.algebra import Patients, Question
-from engage.caregaps.period import EPOCH, Window, day_of
+from engage.caregaps.period import EPOCH, Window
 from engage.caregaps.timing import When
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words, day_text, listed
@@ -156,7 +157,7 @@ class Facts(Patients):
         if not source:
             return {}
         sql = f"SELECT e.patient_id, MAX({mark_of(self.kind)}) {source} GROUP BY e.patient_id"
-        return dict(question.rows(sql))  # type: ignore[arg-type]
+        return dict(question.rows(sql))
 
     def source(self, question: Question) -> str:
         """FROM and WHERE of the query; "" when no concept of this database can match."""
@@ -188,6 +189,11 @@ class Facts(Patients):
             found.append(self.when.sql(low, high, self.kind))
         return found
 
+    @property
+    def tag(self) -> str:
+        """Names the leaf in evidence."""
+        return self.slug or slugify(self.codes[0].words.en).replace("-", "_")
+
     # --- saying -------------------------------------------------------------------------------------------
     def name(self, language: str) -> str:
         return (
@@ -200,7 +206,7 @@ class Facts(Patients):
         return [f"{self.name(language)} {self.when.window.words(question.period, question.as_of)[language]}"]
 
     def why(self, question: Question, language: str) -> list[str]:
-        marks = self.marks(question)
+        marks = question.marks(self)
         if not marks:
             return []
         mark = Mark.read(max(marks.values()))
@@ -222,7 +228,7 @@ class Facts(Patients):
         return window.covered_until(day, question.period)
 
     def holds(self, first: date, last: date, question: Question) -> bool:
-        """Whether something done between these days would count now (both ends must lie in the window)."""
+        """Whether something done between these days would count now (both must lie in the window)."""
         low, high = (self.when.window if self.when else Window()).days(question.period, question.as_of)
         return low <= first and last <= high
 
@@ -273,16 +279,6 @@ def mark_of(kind: Kind) -> str:
     """SQL: (day, event id) of a fact as one integer."""
     day = f"COALESCE(({latest_second(kind)} + {DAY_ZERO * 86_400}) / 86400, {UNKNOWN_DAY})"
     return f"{day} * {1 << ID_BITS} + e.id"
-
-
-def day_of_second(seconds: int) -> date | None:
-    """The local day of a stored second; None for one that means "unknown" or lies beyond the calendar."""
-    if not NEVER_BEGAN < seconds < NEVER_ENDS:
-        return None
-    try:
-        return day_of(seconds)
-    except (ValueError, OverflowError):
-        return None
 
 
 # --- Builders ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a measure is made of: groups of expressions, rule sets by year, and what would close its gap."""
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,11 +29,25 @@ class Closer:
     slug: str
     title: Words
     branch: Facts
+    last_decides: bool = False  # a later reading in the record overrules what staff recorded
 
     @property
     def years(self) -> int:
         """Calendar years before the period that it reaches back."""
         return self.branch.when.window.years_before if self.branch.when else 0
+
+    def counts(self, done_on: date, precision: str, question: Question) -> bool:
+        """Whether something done then is recent enough; a month or a year must fit as a whole."""
+        return self.branch.holds(done_on, last_day(done_on, precision), question)
+
+
+def last_day(first: date, precision: str) -> date:
+    """The last day of what is known of a date."""
+    if precision == "year":
+        return date(first.year, 12, 31)
+    if precision == "month":
+        return date(first.year, first.month, monthrange(first.year, first.month)[1])
+    return first
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,7 @@ class Measure:
         start = question.period.start
         if last is None:
             return start
-        branch = next((f for f in group.numerator.facts() if f.slug == what), None)
+        branch = next((f for f in group.numerator.facts() if f.tag == what), None)
         covered = branch.covered_until(last, question) if branch else last.year
         due = min(start, date(covered + 1, start.month, start.day))
         ages = group.ages()

@@ -21,8 +21,10 @@ class CareGapQuerySet(models.QuerySet["CareGap"]):
 class CareGap(models.Model):
     """One measure, one patient, one period.
 
-    (none) → open ⇄ closed;  open ⇄ excluded;  open ⇄ deferred
-    The nightly job writes a row only when something about it changed.
+    (none) → open ⇄ closed;  (none) → excluded ⇄ open;  open ⇄ deferred
+    The nightly job writes a row only when something about it changed. One who already has what the measure asks gets
+    no row. In a new period an open, deferred or excluded row moves on with it, so that what is under way goes on;
+    closed ones stay.
     """
 
     class Status(models.TextChoices):
@@ -36,7 +38,7 @@ class CareGap(models.Model):
         STAFF = "staff", "Staff, with evidence"
         LEFT = "left", "No longer in the population"
 
-    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="gaps")
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="gaps", db_index=False)
     measure = models.CharField(max_length=10)  # "CMS130"
     group = models.PositiveSmallIntegerField(default=1)
     period_start = models.DateField()  # first day of the measurement period
@@ -48,10 +50,12 @@ class CareGap(models.Model):
     closed_by = models.CharField(max_length=6, choices=ClosedBy.choices, blank=True)
     deferred_until = models.DateField(null=True)
     evidence = models.JSONField(default=dict)  # structured: which expressions held, with event ids and days
-    last_event = models.ForeignKey(Event, null=True, on_delete=models.SET_NULL, db_constraint=False)
+    last_event = models.ForeignKey(
+        Event, null=True, on_delete=models.SET_NULL, db_constraint=False, db_index=False
+    )
     evidence_key = models.CharField(
         max_length=32, blank=True
-    )  # digest of evidence: unchanged means not written
+    )  # evidence in short: unchanged means not written
     changed_at = models.DateTimeField(default=clock.machine_now)
 
     objects: ClassVar[models.Manager["CareGap"]] = CareGapQuerySet.as_manager()
@@ -96,6 +100,7 @@ class GapRun(models.Model):
     """One run of find_gaps.
 
     running → completed | stopped (would change too much) | failed
+    The database holds one running row at most. A run whose holder is gone is failed by the next one.
     """
 
     class State(models.TextChoices):
@@ -111,6 +116,7 @@ class GapRun(models.Model):
     state = models.CharField(max_length=9, choices=State.choices, default=State.RUNNING)
     started_at = models.DateTimeField(default=clock.machine_now)
     finished_at = models.DateTimeField(null=True)
+    holder = models.CharField(max_length=80, blank=True)  # "host:pid"
     heartbeat_at = models.DateTimeField(default=clock.machine_now)
     opened = models.PositiveIntegerField(default=0)
     closed = models.PositiveIntegerField(default=0)
@@ -120,7 +126,25 @@ class GapRun(models.Model):
     note = models.TextField(blank=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="running"), name="gap_run_alone"
+            )
+        ]
         indexes = [models.Index(fields=["-started_at"])]
+
+    @property
+    def seconds(self) -> float:
+        end = self.finished_at or clock.machine_now()
+        return (end - self.started_at).total_seconds()
+
+    @property
+    def summary(self) -> str:
+        """ "1,204 opened, 310 closed by record, 12 excluded, 12 s"."""
+        return (
+            f"{self.opened:,} opened, {self.closed:,} closed by record, {self.excluded:,} excluded, "
+            f"{self.unchanged:,} unchanged, {self.written:,} rows written, {self.seconds:.0f} s"
+        )
 
 
 class MeasureTally(models.Model):

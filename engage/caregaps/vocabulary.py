@@ -76,11 +76,12 @@ class Vocabulary:
                 raise MissingValueSet(
                     f"The value set “{wanted.words.en}” ({wanted.oid}) is not loaded: run load_valuesets."
                 )
-            mine = self.by_oid if wanted.oid else self.by_code
-            found |= mine.get(wanted.oid or (wanted.system, wanted.code), set())  # type: ignore[call-overload]
+            one = (wanted.system, wanted.code)
+            found |= self.by_oid.get(wanted.oid, NOTHING) if wanted.oid else self.by_code.get(one, NOTHING)
         return found
 
 
+NOTHING: set[int] = set()
 CODES_OF_CONCEPTS = "SELECT coding.concept_id, coding.system, coding.code FROM records_coding coding"
 SETS_OF_CONCEPTS = (
     "SELECT coding.concept_id, named.oid FROM records_coding coding"

@@ -78,6 +78,7 @@ MEASURE = Measure(
             "blood_pressure",
             Words("Blood pressure below 140/90", "Presión arterial por debajo de 140/90"),
             reading,
+            last_decides=True,
         ),
     ),
 )

@@ -1,0 +1,118 @@
+"""What staff do to a gap: record that it is done, take that back, put it off. Only the gap itself; see campaigns.actions."""
+
+from datetime import date
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from engage.accounts.models import User
+from engage.audit.models import record
+from engage.caregaps.algebra import Question
+from engage.caregaps.measures import MEASURES
+from engage.caregaps.models import CareGap, Closure
+from engage.caregaps.period import Period
+from engage.lib import clock
+from engage.messaging.actions import suppress_about
+from engage.worklist.actions import close_about
+from engage.worklist.models import Outcome
+
+Status = CareGap.Status
+
+
+def close_by_staff(
+    gap: CareGap,
+    *,
+    what: str,
+    done_on: date,
+    precision: str,
+    place: str,
+    known_by: str,
+    note: str,
+    by: User,
+    message_id: int | None = None,
+) -> Closure:
+    """Closes a gap with evidence: a branch of the measure's numerator (`what`), done long enough ago to count still.
+
+    `done_on` is the first day of what is known, `precision` "day", "month" or "year". ValidationError with a sentence
+    when the evidence would not close the gap.
+    """
+    check_evidence(gap, what, done_on, precision)
+    with transaction.atomic():
+        row = CareGap.objects.select_for_update().get(pk=gap.pk)
+        closure = Closure.objects.create(
+            gap=row, what=what, done_on=done_on, precision=precision, place=place, known_by=known_by, note=note,
+            message_id=message_id, recorded_by=by,
+        )  # fmt: skip
+        row.status, row.closed_by = Status.CLOSED, CareGap.ClosedBy.STAFF
+        row.closed_on, row.deferred_until = clock.today(), None
+        row.evidence = {"closed": "staff", "closure": closure.pk}
+        row.evidence_key, row.changed_at = "cs0", clock.machine_now()
+        row.save()
+        record(
+            by,
+            "gap.close",
+            row,
+            clinic_id=row.patient.clinic_id,
+            what=what,
+            known_by=known_by,
+            closure=closure.pk,
+        )
+    refresh(gap)
+    return closure
+
+
+def check_evidence(gap: CareGap, what: str, done_on: date, precision: str) -> None:
+    """ValidationError with a sentence for a person when this would not close the gap."""
+    measure = MEASURES.get(gap.measure)
+    closer = measure.closer(what) if measure else None
+    if closer is None:
+        raise ValidationError("This does not close the care gap: choose what was done from the list.")
+    if precision not in ("day", "month", "year"):
+        raise ValidationError("Say whether the day, the month or only the year is known.")
+    if done_on > clock.today():
+        raise ValidationError("This day is still to come.")
+    period = Period.of(gap.period_start)
+    if not closer.counts(done_on, precision, Question(period)):
+        first = closer.branch.when.window.days(period)[0] if closer.branch.when else period.start
+        doubt = "" if precision == "day" else f", and all of the {precision} must be within that time"
+        raise ValidationError(
+            f"That is too long ago: {closer.branch.name('en')} counts from {first:%-d %b %Y} on{doubt}."
+            " The care gap stays open."
+        )
+
+
+def withdraw_closure(closure: Closure, by: User) -> None:
+    """Takes a closure back; the gap is open again unless another closure still stands. The next run looks afresh."""
+    with transaction.atomic():
+        row = CareGap.objects.select_for_update().get(pk=closure.gap_id)
+        if closure.withdrawn_at is None:
+            closure.withdrawn_at = clock.now()
+            closure.save(update_fields=["withdrawn_at"])
+            record(by, "gap.reopen", row, clinic_id=row.patient.clinic_id, closure=closure.pk)
+        stands = row.closures.filter(withdrawn_at=None).exists()
+        if row.closed_by == CareGap.ClosedBy.STAFF and not stands:
+            row.status, row.closed_by, row.closed_on = Status.OPEN, "", None
+            row.evidence, row.evidence_key, row.changed_at = {}, "", clock.machine_now()
+            row.save()
+
+
+def defer(gap: CareGap, until: date, why: str, by: User) -> None:
+    """Puts an open gap off until a day: nothing is sent for it before. ValidationError when the day has passed."""
+    if until <= clock.today():
+        raise ValidationError("Choose a day that is still to come.")
+    with transaction.atomic():
+        row = CareGap.objects.select_for_update().get(pk=gap.pk)
+        if row.status not in (Status.OPEN, Status.DEFERRED):
+            raise ValidationError("Only an open care gap can be put off.")
+        row.status, row.deferred_until, row.changed_at = Status.DEFERRED, until, clock.machine_now()
+        row.save(update_fields=["status", "deferred_until", "changed_at"])
+        suppress_about(row.about, "The care gap was put off.")
+        close_about(row.about, Outcome.NO_LONGER_NEEDED, why, by=by)
+        record(by, "gap.defer", row, clinic_id=row.patient.clinic_id, until=until.isoformat())
+    refresh(gap)
+
+
+def refresh(gap: CareGap) -> None:
+    gap.refresh_from_db(
+        fields=["status", "closed_by", "closed_on", "deferred_until", "evidence", "evidence_key"]
+    )

@@ -1,0 +1,244 @@
+"""What became of messages nobody can vouch for: found in the carrier's list, proven absent, or left to a person.
+
+A message is in doubt when its lease ran out or no answer came. A callback settles it for nothing (status.py). Otherwise
+the carrier's list is read once it has had time to settle: a match is adopted; absent from two listings LISTING_GAP apart
+means it was never taken, so it may be sent again; when the list cannot be read in time, a person decides. Voice calls are
+never repeated this way.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from engage.lib import clock
+from engage.messaging import actions, twilio
+from engage.messaging.models import Attempt, Message
+from engage.messaging.status import RANK, Change, adopt, settle_parked
+from engage.messaging.twilio import Listed, ListingError, Provider
+from engage.worklist import actions as worklist
+from engage.worklist.models import Reason
+
+log = logging.getLogger(__name__)
+State = Message.State
+MOST_ATTEMPTS = 5  # in doubt that often: something about the message itself is wrong
+ABSENT_TWICE = 2
+GAPS_UNTIL_REVIEW = 3  # × LISTING_GAP without a readable list: 15 minutes
+SLACK = timedelta(minutes=2)  # the carrier's clock against ours
+AT_ONCE = 20  # listings at the same time
+MOST = 2000  # rows in one run
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """One attempt whose end nobody knows, with what identifies it in the carrier's list."""
+
+    message_id: int
+    attempt_id: int
+    to: str
+    body: str
+    started_at: datetime
+    deadline: datetime
+    absent: int
+    last_listing_at: datetime | None
+
+    def could_be(self, row: Listed) -> bool:
+        """Same number, our side, within the time of the attempt."""
+        in_time = self.started_at - SLACK <= row.created <= self.deadline + SLACK
+        return not row.inbound and row.to == self.to and in_time and _ours(row)
+
+    def is_(self, row: Listed) -> bool:
+        return self.could_be(row) and row.body == self.body
+
+
+def _ours(row: Listed) -> bool:
+    mine = {settings.TWILIO_MESSAGING_SERVICE_SID, settings.TWILIO_FROM} - {""}
+    return not row.sender or row.sender in mine
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one number's listing showed; None: it could not be read."""
+
+    rows: list[Listed] | None
+
+
+def expire_leases() -> int:
+    """SENDING past its lease: whoever had it is gone, or will refuse to send (the fence)."""
+    rows = Message.objects.filter(state=State.SENDING, lease_until__lt=clock.machine_now())
+    return rows.update(
+        state=State.IN_DOUBT, state_reason="The sender stopped meanwhile. Checking with the carrier."
+    )
+
+
+def due() -> list[Doubtful]:
+    """Doubtful attempts whose time for a (further) listing has come, oldest first."""
+    machine = clock.machine_now()
+    settled = machine - timedelta(seconds=settings.SETTLE)
+    looked = machine - timedelta(seconds=settings.LISTING_GAP)
+    rows = Attempt.objects.filter(
+        Q(last_listing_at=None) | Q(last_listing_at__lte=looked),
+        message__state=State.IN_DOUBT,
+        number=F("message__attempts_made"),
+        deadline__lt=settled,
+    )
+    fields = (
+        "message_id",
+        "pk",
+        "message__address",
+        "message__body",
+        "started_at",
+        "deadline",
+        "absent_listings",
+        "last_listing_at",
+    )
+    return [Doubtful(*row) for row in rows.order_by("deadline").values_list(*fields)[:MOST]]
+
+
+async def look(doubts: Iterable[Doubtful], provider: Provider) -> dict[str, Seen]:
+    """Reads the carrier's list for each number concerned; touches no row."""
+    since: dict[str, datetime] = {}
+    for doubt in doubts:
+        start = doubt.started_at - SLACK
+        since[doubt.to] = min(start, since.get(doubt.to, start))
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(to: str) -> tuple[str, Seen]:
+        async with room:
+            try:
+                return to, Seen(await provider.listed(to=to, since=since[to]))
+            except ListingError as error:
+                log.warning("the carrier's list could not be read: %s", error)
+                return to, Seen(None)
+
+    return dict(await asyncio.gather(*(one(to) for to in since)))
+
+
+def settle(doubts: list[Doubtful], seen: dict[str, Seen]) -> dict[str, int]:
+    """Adopts, gives back, or hands to a person; counts by what happened."""
+    done: dict[str, int] = defaultdict(int)
+    by_number: dict[str, list[Doubtful]] = defaultdict(list)
+    for doubt in doubts:
+        by_number[doubt.to].append(doubt)
+    for to, here in by_number.items():
+        rows = seen[to].rows
+        matched = {} if rows is None else match(here, _free(rows))
+        for doubt in here:
+            done[_settle_one(doubt, rows, matched.get(doubt.message_id))] += 1
+    return dict(done)
+
+
+def _free(rows: list[Listed]) -> list[Listed]:
+    """Those no message of ours owns."""
+    owned = set(
+        Message.objects.filter(provider_sid__in=[r.sid for r in rows]).values_list("provider_sid", flat=True)
+    )
+    return [r for r in rows if r.sid not in owned]
+
+
+def match(doubts: list[Doubtful], rows: list[Listed]) -> dict[int, Listed]:
+    """One to one, oldest to oldest: two equal texts to one number are never taken for the same."""
+    left = sorted(rows, key=lambda r: (r.created, r.sid))
+    found: dict[int, Listed] = {}
+    for doubt in sorted(doubts, key=lambda d: (d.started_at, d.message_id)):
+        row = next((r for r in left if doubt.is_(r)), None)
+        if row is not None:
+            left.remove(row)
+            found[doubt.message_id] = row
+    return found
+
+
+def _settle_one(doubt: Doubtful, rows: list[Listed] | None, row: Listed | None) -> str:
+    if row is not None:
+        return _adopted(doubt, row)
+    hidden = rows is not None and any(r.body is None and doubt.could_be(r) for r in _free(rows))
+    if rows is None or hidden:
+        return _unproven(doubt)
+    return _absent(doubt)
+
+
+def _adopted(doubt: Doubtful, row: Listed) -> str:
+    state = twilio.STATES.get(row.word, State.ACCEPTED)
+    if RANK[state] > 1:
+        adopt(doubt.message_id, Change(row.sid, State.ACCEPTED))
+    adopt(doubt.message_id, Change(row.sid, state, row.error))
+    Attempt.objects.filter(pk=doubt.attempt_id).update(outcome=Attempt.Outcome.ACCEPTED, provider_sid=row.sid)
+    return "adopted"
+
+
+def _absent(doubt: Doubtful) -> str:
+    """Counts a listing without it; conditional, so that two runs at once count once."""
+    with transaction.atomic():
+        counted = Attempt.objects.filter(
+            pk=doubt.attempt_id, absent_listings=doubt.absent, last_listing_at=doubt.last_listing_at
+        ).update(absent_listings=doubt.absent + 1, last_listing_at=clock.machine_now())
+        if not counted or doubt.absent + 1 < ABSENT_TWICE:
+            return "absent"
+        return _not_taken(doubt)
+
+
+def _not_taken(doubt: Doubtful) -> str:
+    Attempt.objects.filter(pk=doubt.attempt_id).update(outcome=Attempt.Outcome.NOT_ACCEPTED)
+    row = Message.objects.select_for_update(of=("self",)).get(pk=doubt.message_id)
+    if row.state != State.IN_DOUBT:
+        return "settled"
+    if (
+        row.attempts.filter(outcome=Attempt.Outcome.NOT_ACCEPTED, absent_listings__gt=0).count()
+        >= MOST_ATTEMPTS
+    ):
+        return _to_review(row, "It was in doubt five times.")
+    row.state, row.done_at = State.QUEUED, clock.machine_now()
+    row.state_reason, row.retry_at = "The carrier never took it; it goes again.", None
+    row.save(update_fields=["state", "done_at", "state_reason", "retry_at"])
+    return "requeued"
+
+
+def _unproven(doubt: Doubtful) -> str:
+    """The list says nothing: wait, then a person decides. Never sent again on a guess."""
+    patience = timedelta(seconds=settings.SETTLE + GAPS_UNTIL_REVIEW * settings.LISTING_GAP)
+    if clock.machine_now() < doubt.deadline + patience:
+        return "unproven"
+    with transaction.atomic():
+        row = Message.objects.select_for_update(of=("self",)).get(pk=doubt.message_id)
+        if row.state != State.IN_DOUBT:
+            return "settled"
+        return _to_review(row, "The carrier's list could not show whether it was taken.")
+
+
+def _to_review(row: Message, why: str) -> str:
+    row.state, row.state_reason, row.done_at = State.NEEDS_REVIEW, why, clock.machine_now()
+    row.save(update_fields=["state", "state_reason", "done_at"])
+    worklist.open_task(
+        reason=Reason.DELIVERY_REVIEW,
+        summary=f"{why} Ask the patient, send it again, or drop it.",
+        about=actions.row_about(row),
+        due_at=clock.now() + timedelta(hours=8),
+        clinic=row.clinic,
+        patient=row.patient,
+        opened_by="delivery",
+        link=f"/patients/{row.patient_id}/" if row.patient_id else "",
+    )
+    return "review"
+
+
+def reconcile() -> dict[str, int]:
+    """One run in this thread: leases, parked reports, listings. Safe to repeat, to kill and to run twice at once."""
+    done = {"leases": expire_leases(), "parked": settle_parked()}
+    doubts = due()
+    if doubts:
+        done |= settle(doubts, asyncio.run(_look_once(doubts)))
+    return {key: n for key, n in done.items() if n}
+
+
+async def _look_once(doubts: list[Doubtful]) -> dict[str, Seen]:
+    provider = Provider()
+    try:
+        return await look(doubts, provider)
+    finally:
+        await provider.close()

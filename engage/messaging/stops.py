@@ -1,0 +1,72 @@
+"""What stops a message between its claim and its POST: a cache at most OPT_OUT_CACHE seconds old, read before each POST.
+
+It can only stop, never allow: whatever it does not know, the gate has checked in the claim.
+"""
+
+import time
+
+from django.conf import settings
+from django.db.models import Max
+
+from engage.accounts.models import Clinic
+from engage.messaging.models import Message, Stream
+from engage.messaging.transports import Parcel
+from engage.patients.models import Consent
+
+OVERLAP = 1000  # ids read again: a lower id may be committed after a higher one
+
+
+class Stops:
+    """Opt-outs since the sender began, streams and clinics that do not run, messages withdrawn in flight."""
+
+    def __init__(self) -> None:
+        self.read_at = float("-inf")
+        self.seen: int | None = None
+        self.ended: dict[tuple[str, str, int | None], bool] = {}  # (address, channel, patient or all) → ended
+        self.streams: set[int] = set()
+        self.paused_clinics: set[int] = set()
+        self.withdrawn: set[int] = set()
+
+    def stale(self) -> bool:
+        return time.monotonic() - self.read_at > settings.OPT_OUT_CACHE
+
+    def read(self) -> None:
+        """Four small queries."""
+        asked = time.monotonic()
+        self._consents()
+        stopped = Stream.objects.exclude(state=Stream.State.ACTIVE)
+        self.streams = set(stopped.values_list("pk", flat=True))
+        self.paused_clinics = set(Clinic.objects.filter(sending_paused=True).values_list("pk", flat=True))
+        gone = Message.objects.filter(state=Message.State.SENDING).exclude(withdrawn="")
+        self.withdrawn = set(gone.values_list("pk", flat=True))
+        self.read_at = asked
+
+    def _consents(self) -> None:
+        # What was said before the first read is known to the gate, which runs in every claim after it.
+        if self.seen is None:
+            self.seen = Consent.objects.aggregate(last=Max("pk"))["last"] or 0
+            return
+        rows = Consent.objects.filter(pk__gt=self.seen - OVERLAP).exclude(
+            source=Consent.Source.EHR, decision=Consent.Decision.GRANTED
+        )
+        for pk, address, channel, patient, decision in rows.order_by("pk").values_list(
+            "pk", "address", "channel", "patient_id", "decision"
+        ):
+            self.ended[address, channel, patient] = decision == Consent.Decision.REVOKED
+            self.seen = max(self.seen, pk)
+
+    def why(self, parcel: Parcel) -> str:
+        """Why this parcel must be given back, "" when nothing is known against it."""
+        if self.stale():
+            return "Nobody could say whether it may still go."
+        if not parcel.safety and self._ended(parcel):
+            return "The patient has just opted out."
+        if parcel.stream_id in self.streams:
+            return "What it belongs to has just been stopped."
+        if parcel.automated and parcel.lane and parcel.clinic_id in self.paused_clinics:
+            return "The clinic has just stopped automatic messages."
+        return "It has just been withdrawn." if parcel.message_id in self.withdrawn else ""
+
+    def _ended(self, parcel: Parcel) -> bool:
+        keys = ((parcel.to, parcel.channel, None), (parcel.to, parcel.channel, parcel.patient_id))
+        return any(self.ended.get(key, False) for key in keys)

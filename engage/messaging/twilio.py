@@ -1,0 +1,266 @@
+"""The provider's client and its words, which stop here.
+
+Requests are made by the official SDK over one aiohttp session of ours: a time-out on every request, no retries (neither
+the SDK's nor the library's), no proxies from the environment, and the address of TWILIO_API_BASE_URL.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from engage.messaging.errors import LOCKS
+from engage.messaging.models import Message
+from engage.messaging.transports import Accepted, Answer, Doubt, NotAccepted, Parcel, Refused
+
+API = "https://api.twilio.com"
+KEEP_ALIVE = (
+    10  # seconds; shorter than the provider's own, so that no request meets a connection it has just closed
+)
+PAGE = 200
+MOST_PAGES = 50
+State = Message.State
+# The provider's word → our state. A word not here changes nothing.
+STATES: dict[str, Message.State] = {
+    "accepted": State.ACCEPTED,
+    "scheduled": State.ACCEPTED,
+    "queued": State.ACCEPTED,
+    "sending": State.ACCEPTED,
+    "sent": State.SENT,
+    "delivered": State.DELIVERED,
+    "read": State.DELIVERED,
+    "undelivered": State.UNDELIVERED,
+    "failed": State.FAILED,
+    "canceled": State.FAILED,
+}
+
+
+class TooMany(Exception):
+    """429: the carrier took nothing and asks for a lower rate."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("too many requests")
+        self.retry_after = retry_after
+
+
+class ListingError(Exception):
+    """The carrier's list could not be read, so nothing is proven by it."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One message of the carrier's list. `body` is None when the carrier does not keep texts."""
+
+    sid: str
+    to: str
+    sender: str
+    body: str | None
+    created: datetime
+    word: str
+    error: str
+    inbound: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """A status callback: which message, its state by our words (None: a word we do not know), the error's code."""
+
+    sid: str
+    word: str
+    state: Message.State | None
+    error: str
+
+
+class Session(AsyncHttpClient):  # type: ignore[misc]
+    """The SDK's way out: one keep-alive session, made inside the loop that uses it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.getLogger("engage.messaging.twilio"), True, settings.HTTP_TIMEOUT)
+        self._session: aiohttp.ClientSession | None = None
+
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(
+                total=settings.HTTP_TIMEOUT, sock_connect=settings.HTTP_TIMEOUT / 2
+            )
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+                timeout=timeout,
+                trust_env=False,
+            )
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """One request, tried once; raises what aiohttp raises, and TooMany for a 429."""
+        url = settings.TWILIO_API_BASE_URL + url.removeprefix(API)
+        if auth:
+            headers = {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
+        async with self.session().request(
+            method, url, params=params, data=data, headers=headers, allow_redirects=False
+        ) as answer:
+            if answer.status == 429:
+                raise TooMany(seconds(answer.headers.get("Retry-After")))
+            return Response(answer.status, await answer.text(), answer.headers)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, min(float(text or ""), 3600.0))
+    except ValueError:
+        return None
+
+
+def sender() -> str:
+    """Our side of every text: the messaging service, or the number."""
+    return settings.TWILIO_MESSAGING_SERVICE_SID or settings.TWILIO_FROM
+
+
+def origin() -> dict[str, str]:
+    """Who sends, as the SDK names it."""
+    if settings.TWILIO_MESSAGING_SERVICE_SID:
+        return {"messaging_service_sid": settings.TWILIO_MESSAGING_SERVICE_SID}
+    return {"from_": settings.TWILIO_FROM}
+
+
+def callback_url(token: str) -> str:
+    return f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/{token}"
+
+
+class Provider:
+    """Sends texts and reads the list; belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self.http = Session()
+        tokens: list[str] = settings.TWILIO_AUTH_TOKENS
+        self.client = Client(
+            settings.TWILIO_ACCOUNT_SID,
+            tokens[0] if tokens else "",
+            http_client=self.http,
+            environment={"-": ""},
+        )
+
+    async def close(self) -> None:
+        await self.http.close()
+
+    async def text(self, parcel: Parcel) -> Answer:
+        """One POST, tried once; every way it can end is one of the five answers."""
+        try:
+            made = await self.client.messages.create_async(
+                to=parcel.to,
+                body=parcel.body,
+                status_callback=callback_url(parcel.token),
+                validity_period=parcel.validity,
+                **origin(),
+            )
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            return classified(error)
+        return Accepted(made.sid) if made.sid else Doubt("The carrier's answer has no id.", 201)
+
+    async def listed(self, *, to: str = "", since: datetime) -> list[Listed]:
+        """Every message of the carrier's list created since a moment, newest first; raises ListingError.
+
+        Not narrowed by the date of sending: what waits in the carrier's queue has none yet.
+        """
+        found: list[Listed] = []
+        try:
+            page = await self.client.messages.page_async(page_size=PAGE, **({"to": to} if to else {}))
+            for _ in range(MOST_PAGES):
+                rows = [listed(row) for row in page]
+                found += [r for r in rows if r.created >= since]
+                url = page.next_page_url
+                if not url or not rows or rows[-1].created < since:
+                    return found
+                page = await self.client.messages.get_page_async(url)
+        except (TwilioException, TooMany, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise ListingError(type(error).__name__) from error
+        raise ListingError("too many pages")
+
+
+def listed(row: Any) -> Listed:
+    created = row.date_created or datetime.now(UTC)
+    return Listed(
+        sid=row.sid,
+        to=row.to or "",
+        sender=row.messaging_service_sid or row.from_ or "",
+        body=row.body or None,
+        created=created if created.tzinfo else created.replace(tzinfo=UTC),
+        word=str(row.status),
+        error=str(row.error_code or ""),
+        inbound=row.direction == "inbound",
+    )
+
+
+def classified(error: Exception) -> Answer:
+    """What an exception proves. When nothing is proven the answer is doubt: never "try again"."""
+    if isinstance(error, TooMany):
+        return NotAccepted(
+            "The carrier asks for a lower rate.", "20429", 429, retry_after=error.retry_after, slow=True
+        )
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return NotAccepted("The carrier cannot be reached.")  # before a byte was written
+    if isinstance(error, TwilioRestException):
+        return _refusal(error)
+    return Doubt(f"No answer from the carrier ({type(error).__name__}).")
+
+
+def _refusal(error: TwilioRestException) -> Answer:
+    code, status = str(error.code or ""), int(error.status)
+    if status >= 500 or status < 400 or status in (408, 409, 425):
+        return Doubt(f"The carrier answered {status}.", status)
+    if status in (401, 403) or code in LOCKS:
+        return NotAccepted("The carrier refuses this sender.", code, status, lock=lock_reason(code, status))
+    if code == str(status):  # no code of the provider's: something else answers at this address
+        return NotAccepted(
+            f"The carrier's address answers {status}.",
+            code,
+            status,
+            lock=f"The carrier's address answers {status}.",
+        )
+    return Refused(code, error.msg, status)
+
+
+def lock_reason(code: str, status: int) -> str:
+    return LOCKS.get(code) or f"The carrier refuses our account ({status})."
+
+
+def read_report(params: Mapping[str, str]) -> Report:
+    """The parameters of a status callback."""
+    word = params.get("MessageStatus") or params.get("SmsStatus") or ""
+    return Report(
+        sid=(params.get("MessageSid") or params.get("SmsSid") or "")[:64],
+        word=word[:24],
+        state=STATES.get(word),
+        error=(params.get("ErrorCode") or "")[:10],
+    )
+
+
+def validity(closes_in: float | None) -> int:
+    """Seconds the carrier may keep trying: four hours at most, and never past closing (with a margin)."""
+    longest = timedelta(hours=4).total_seconds()
+    return int(max(5, min(longest, closes_in - 60 if closes_in is not None else longest)))

@@ -59,10 +59,10 @@ def rows_of(request: StaffRequest, folder: Folder) -> tuple[list[Conversation], 
     """One page of rows with what they show, and the id of the last one when more follow."""
     user, after = request.user, request.GET.get("after", "")
     last = Conversation.objects.visible_to(user).filter(pk=after).first() if after.isdigit() else None
-    found = folder.after(user, last) if last else folder.ordered(user)
-    if name := fold(request.GET.get("q", "")):
-        found = found.filter(Q(patient__search_name__startswith=name) | Q(address__endswith=name))
-    rows = list(with_words(found.select_related("patient", "clinic", "owner"))[: ROWS + 1])
+    name = fold(request.GET.get("q", ""))
+    only = Q(patient__search_name__startswith=name) | Q(address__endswith=name) if name else None
+    found = folder.page(user, ROWS + 1, last, only)
+    rows = list(with_words(found.select_related("patient", "clinic", "owner")))
     for row in rows:
         row.marks = marks_of(f for f in row.flags.all() if recent(row, f))  # type: ignore[attr-defined]
     return rows[:ROWS], rows[ROWS - 1].pk if len(rows) > ROWS else None

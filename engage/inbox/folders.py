@@ -26,6 +26,7 @@ class Folder:
     choose: Choose
     order: tuple[str, ...] = WAITING_LONGEST
     counted: bool = True
+    few: bool = False  # so few that they are best found by their own index and then sorted
     empty: str = "Nothing waits here."
 
     def queryset(self, user: User) -> ConversationQuerySet:
@@ -35,16 +36,47 @@ class Folder:
     def ordered(self, user: User) -> ConversationQuerySet:
         return self.queryset(user).order_by(*self.order)
 
-    def after(self, user: User, last: Conversation) -> ConversationQuerySet:
-        """The rows that follow `last`, by key and not by number, so that nothing is skipped when rows leave."""
-        beyond, same = Q(), Q()
+    def page(
+        self, user: User, size: int, last: Conversation | None = None, only: Q | None = None
+    ) -> ConversationQuerySet:
+        """The first rows, or those that follow `last` by key, so that nothing is skipped when rows leave.
+
+        Each clinic's first rows are read along its own index and then merged: sorting what all of them have
+        open would cost a second at 300,000 rows.
+        """
+        wanted = (only or Q()) & (self._beyond(last) if last else Q())
+        if self.few:
+            return self.ordered(user).filter(wanted)[:size]
+        parts: list[str] = []
+        values: list[Any] = []
+        clinics: list[int | None] = [*user.clinic_ids(), *([None] if user.sees_unassigned else [])]
+        for clinic in clinics:
+            mine: ConversationQuerySet = Conversation.objects.filter(clinic=clinic)  # type: ignore[assignment]
+            rows = self.choose(mine, user).filter(wanted).order_by(*self.order).values("pk")[:size]
+            sql, params = rows.query.sql_with_params()
+            parts.append(f"SELECT * FROM ({sql}) AS part")  # noqa: S608 - the ORM's own SQL, values apart
+            values += params
+        found: ConversationQuerySet = Conversation.objects.filter(pk__in=_ids(parts, values))  # type: ignore[assignment]
+        return found.order_by(*self.order)[:size]
+
+    def _beyond(self, last: Conversation) -> Q:
+        beyond, same, start = Q(), Q(), Q()
         for field in self.order:
-            name, rising = field.lstrip("-"), not field.startswith("-")
+            name, way = field.lstrip("-"), "lt" if field.startswith("-") else "gt"
             value = getattr(last, name)
             if value is not None:
-                beyond |= same & Q(**{f"{name}__{'gt' if rising else 'lt'}": value})
+                beyond |= same & Q(**{f"{name}__{way}": value})
+                start = start or Q(**{f"{name}__{way}e": value})  # lets the index begin where the page ends
             same &= Q(**{name: value})
-        return self.ordered(user).filter(beyond)
+        return start & beyond
+
+
+def _ids(parts: list[str], values: list[Any]) -> list[int]:
+    if not parts:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), values)
+        return [int(row[0]) for row in cursor.fetchall()]
 
 
 FOLDERS = (
@@ -64,6 +96,7 @@ FOLDERS = (
         "mine",
         "Mine",
         lambda rows, user: rows.filter(owner=user, state=State.OPEN),
+        few=True,
         empty="Nothing waits for you.",
     ),
     Folder(
@@ -76,6 +109,7 @@ FOLDERS = (
         "unmatched",
         "Unmatched",
         lambda rows, user: rows.filter(patient=None, state=State.OPEN),
+        few=True,
         empty="We know who wrote each reply.",
     ),
     Folder(
@@ -91,6 +125,7 @@ FOLDERS = (
         "Snoozed",
         lambda rows, user: rows.filter(state=State.SNOOZED),
         order=("snoozed_until", "pk"),
+        few=True,
         empty="Nothing is put off.",
     ),
     Folder(

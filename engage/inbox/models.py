@@ -75,6 +75,7 @@ class Conversation(models.Model):
                 fields=["clinic", "level", "waiting_since", "id"], condition=Q(state="open"), name="conv_open"
             ),
             models.Index(fields=["clinic", "state", "-last_message_at"]),
+            models.Index(fields=["clinic", "-last_message_at"], name="conv_latest"),
             models.Index(fields=["address"]),
         ]
 

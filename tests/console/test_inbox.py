@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from engage.audit.models import AuditEvent
@@ -65,25 +67,13 @@ class Lists(Pages):
         for n in range(55):
             self.make_patient(f"P{n}", "Test", f"+1617555{1000 + n}")
             self.hear("What time do you open?", address=f"+1617555{1000 + n}")
-        with self.assertNumQueries(self.most(12)):
+        self.page("inbox")  # the session is written once
+        with CaptureQueriesContext(connection) as asked:
             page = self.page("inbox")
+        assert len(asked) <= 12
         assert page.content.decode().count("data-row") == 50
         more = self.page("inbox", after=page.context["more"]).content.decode()
         assert more.count("data-row") == 5
-
-    def most(self, limit):
-        """Compares as a ceiling."""
-
-        class AtMost(int):
-            def __eq__(self, other):
-                return other <= int(self)
-
-            def __ne__(self, other):
-                return not self == other
-
-            __hash__ = int.__hash__
-
-        return AtMost(limit)
 
     def test_search_by_family_name(self):
         self.hear("What time do you open?")

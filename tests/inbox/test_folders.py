@@ -65,7 +65,13 @@ class Folders(CastTestCase):
         for folder in FOLDERS:
             rows = list(folder.ordered(self.supervisor))
             for at, row in enumerate(rows):
-                assert list(folder.after(self.supervisor, row)) == rows[at + 1 :], folder.slug
+                assert list(folder.page(self.supervisor, 50, row)) == rows[at + 1 :], folder.slug
+                assert list(folder.page(self.supervisor, at + 1)) == rows[: at + 1], folder.slug
+
+    def test_nobody_without_a_clinic_sees_anything(self):
+        nobody = self.user("nobody", "nurse")
+        nobody.clinics.clear()
+        assert list(BY_SLUG["all"].page(nobody, 50)) == []
 
     def test_counts_take_one_query(self):
         fresh = self.user("fresh", "nurse")

@@ -112,9 +112,7 @@ def snooze(request: StaffRequest, pk: int) -> HttpResponse:
         actions.snooze(conversation, moment(request.POST.get("until", ""), conversation), by=request.user)
     except InboxError as error:
         return refuse(request, conversation, error)
-    messages.success(
-        request, "Snoozed. A new reply brings it back at once.", f"undo:{conversation.link}reopen/"
-    )
+    messages.success(request, "Snoozed. A new reply brings it back at once.", f"{conversation.link}reopen/")
     return next_in(request)
 
 
@@ -136,7 +134,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
         actions.close(conversation, by=request.user)
     except InboxError as error:
         return refuse(request, conversation, error)
-    messages.success(request, "Closed.", f"undo:{conversation.link}reopen/")
+    messages.success(request, "Closed.", f"{conversation.link}reopen/")
     return next_in(request)
 
 

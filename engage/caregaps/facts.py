@@ -209,8 +209,15 @@ class Facts(Patients):
         marks = question.marks(self)
         if not marks:
             return []
-        mark = Mark.read(max(marks.values()))
-        return [self.told(mark.day, language)]
+        day = Mark.read(max(marks.values())).day
+        return [self.narrowed(question).told(day, language)]
+
+    def narrowed(self, question: Question) -> Self:
+        """The same for the first of several codes that the patient has: "office visit", not a list of all visits."""
+        if self.words or len(self.codes) == 1:
+            return self
+        each = (replace(self, codes=(code,)) for code in self.codes)
+        return next((one for one in each if question.marks(one)), self)
 
     def told(self, day: date | None, language: str) -> str:
         """ "colonoscopy on 3 Feb 2023"."""
@@ -251,12 +258,14 @@ class RecentVisit(Patients):
         return (self.earlier if question.recent_visits else self.visit).sought(question, language)
 
     def why(self, question: Question, language: str) -> list[str]:
-        return self.visit.why(question, language) or self.earlier.why(question, language)
+        told = self.visit.why(question, language)
+        return told or [f"{phrase} ({RECENT[language]})" for phrase in self.earlier.why(question, language)]
 
     def facts(self) -> Iterator[Facts]:
         yield self.visit
 
 
+RECENT = Words("by a visit of the last 24 months", "por una visita de los últimos 24 meses")
 NOT_IN_A_STAY = (
     "(e.encounter = '' OR NOT EXISTS (SELECT 1 FROM records_event stay WHERE stay.source_id = e.source_id"
     " AND stay.kind = {kind} AND stay.fhir_id = e.encounter AND (stay.traits & {classes}) <> 0))"

@@ -9,6 +9,7 @@ from engage.fhir.facts import BirthOf, Fact, Resource
 from engage.fhir.traits import Trait
 
 DAYS_IN = {"s": 1 / 86_400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
+WORDS = {"day": "d", "week": "wk", "month": "mo", "year": "a"}  # records write them where UCUM belongs
 
 
 def medication_request(r: Resource, birth: BirthOf) -> list[Fact]:
@@ -129,8 +130,8 @@ def supply_days(r: Resource, dosage: dict[str, Any], dispense: dict[str, Any]) -
 
 def in_days(duration: dict[str, Any]) -> float | None:
     value = elements.number(duration.get("value"), "supply duration")
-    unit = DAYS_IN.get(str(duration.get("code") or duration.get("unit") or "d"))
-    unit = unit or (1.0 if str(duration.get("unit")).rstrip("s") == "day" else None)
+    written = str(duration.get("code") or duration.get("unit") or "d")
+    unit = DAYS_IN.get(WORDS.get(written.rstrip("s"), written))
     return value * unit if value is not None and unit else None
 
 

@@ -1,0 +1,26 @@
+"""The official cases of the measures, through the import: every population of every case."""
+
+from pathlib import Path
+
+import pytest
+
+from engage.caregaps.measures import MEASURES
+from tests.caregaps.cases import differences, read_cases
+
+pytestmark = pytest.mark.django_db
+HERE = Path(__file__).resolve().parents[1] / "data" / "measures"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("measure", sorted(MEASURES))
+def test_every_population_of_every_official_case(measure, data, capsys):
+    path = data / "measures" / f"{measure}.ndjson.gz"
+    if not path.exists():
+        pytest.skip(f"no official case of {measure} is given")
+    cases = read_cases(path)
+    wrong, positives = differences(cases, measure)
+    with capsys.disabled():
+        told = ", ".join(f"{code} {count}" for code, count in positives.items() if count)
+        print(f"\n{measure}: {len(cases)} cases, {len(wrong)} populations wrong; positives: {told}")
+    assert not wrong
+    assert positives["numerator"] and positives["denominator-exclusion"]

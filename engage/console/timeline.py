@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from engage.campaigns.models import Enrollment
+from engage.caregaps.measures import MEASURES
 from engage.caregaps.models import CareGap
 from engage.lib import clock
 from engage.messaging.models import Message
@@ -92,11 +93,9 @@ def tasks(patient: Patient, before: datetime) -> Iterator[Entry]:
 
 
 def gaps(patient: Patient, before: datetime) -> Iterator[Entry]:
-    from engage.caregaps.measures import MEASURES
-
     for gap in CareGap.objects.filter(patient=patient).order_by("-opened_on")[:LIMIT]:
         measure = MEASURES.get(gap.measure)
-        name = measure.title["en"] if measure else gap.measure
+        name = measure.title.en if measure else gap.measure
         opened = at_noon(gap.opened_on)
         if opened < before:
             yield Entry(opened, "gap", f"Care gap opened: {name}", date_only=True)

@@ -231,7 +231,7 @@ class Story:
         """A reply from a phone two patients share: somebody must say whose it is."""
         shared = (
             ContactPoint.objects.filter(system="phone", state="active", patient__clinic__slug="harbor")
-            .values("value").annotate(n=Count("patient", distinct=True)).filter(n__gt=1).first()
+            .values("value").annotate(n=Count("patient", distinct=True)).filter(n__gt=1).order_by("value").first()
         )  # fmt: skip
         if shared:
             self.say(shared["value"], "can we come Thursday instead?")

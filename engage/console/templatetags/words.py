@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from engage.accounts.models import Clinic
+from engage.caregaps.measures import MEASURES
 from engage.lib import clock
 
 register = template.Library()
@@ -49,10 +50,8 @@ def local(moment: datetime, clinic: Clinic | None) -> datetime:
 @register.filter
 def measure_title(code: str) -> str:
     """ "CMS130" → "Colorectal cancer screening"."""
-    from engage.caregaps.measures import MEASURES
-
     measure = MEASURES.get(code)
-    return str(measure.title["en"]) if measure else code
+    return str(measure.title.en) if measure else code
 
 
 @register.filter

@@ -1,12 +1,15 @@
 """The small parts of resources: codings, references, numbers, text."""
 
 import math
+import re
 from collections.abc import Container, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engage.fhir.problems import BadResource
 from engage.lib import text as plain
 
+ID = re.compile(r"[^\s/|#?\x00-\x1f\x7f]{1,64}\Z")
 MAX_SYSTEM, MAX_CODE, MAX_DISPLAY = 120, 80, 250
 
 
@@ -34,16 +37,18 @@ def concept(value: Any) -> Concept:
     """The union of the codings of one or several CodeableConcepts."""
     found: set[tuple[str, str]] = set()
     display = ""
-    for part in things(value):
+    for part in (value,) if isinstance(value, dict) else things(value):
         display = display or words(part.get("text"), MAX_DISPLAY)
-        for coding in things(part.get("coding")):
+        for coding in part.get("coding") or ():
+            if not isinstance(coding, dict):
+                continue
             pair = (coding.get("system") or "", coding.get("code"))
             if _fits(*pair):
                 found.add(pair)  # type: ignore[arg-type]
                 display = display or words(coding.get("display"), MAX_DISPLAY)
     if not found and not display:
         return NOTHING
-    ordered = tuple(sorted(found))
+    ordered = tuple(sorted(found)) if len(found) > 1 else tuple(found)
     return Concept(ordered, display or ordered[0][1])
 
 
@@ -122,7 +127,7 @@ def resource_id(resource: dict[str, Any]) -> str:
     found = resource.get("id")
     if not isinstance(found, str) or not found:
         raise BadResource("The resource has no id.")
-    if len(found) > 64 or not found.isprintable() or any(c in found for c in " /|#?"):
+    if not ID.match(found):
         raise BadResource("The id has characters FHIR does not allow, or more than 64.")
     return found
 
@@ -157,6 +162,7 @@ def reference(value: Any, kind: str = "") -> Reference:
     return NOBODY
 
 
+@lru_cache(maxsize=16_384)  # the next fact is mostly about the same patient and visit
 def _written(written: str, kind: str, shown: str) -> Reference:
     if written[0] == "#":
         return Reference(kind, contained=written[1:], display=shown)

@@ -82,8 +82,8 @@ def categories(resource: Resource) -> int:
     """The bits of the categories, each of which counts only in its own code system."""
     bits = 0
     for part in elements.things(resource.get("category")):
-        for coding in elements.things(part.get("coding")):
-            bits |= CATEGORIES.get((coding.get("system"), coding.get("code")), 0)  # type: ignore[arg-type]
+        for coding in part.get("coding") or ():
+            bits |= CATEGORIES.get((coding.get("system"), coding.get("code")), 0)
     return bits
 
 
@@ -91,7 +91,9 @@ def negation(resource: Resource) -> int:
     """NOT_DONE when an element, a modifier extension or the profile says that it was not to be done."""
     if resource.get("doNotPerform") is True:
         return Trait.NOT_DONE
-    for extension in elements.things(resource.get("modifierExtension")):
+    if "modifierExtension" not in resource:
+        return 0
+    for extension in elements.things(resource["modifierExtension"]):
         if extension.get("valueBoolean") is True and str(extension.get("url")).endswith(NEGATIONS):
             return Trait.NOT_DONE
     return 0

@@ -23,7 +23,7 @@ from engage.records.models import Place, Source
 from engage.records.people import Patients, load_places, load_practitioners, load_roles, read_all
 from engage.records.tally import Summary
 
-BATCH = 5000
+BATCH = 3000
 AT_THE_END = ("PractitionerRole", "Appointment")
 OURS = {*READERS, *AT_THE_END, "Patient", "Practitioner", "Organization", "Location", "Medication"}
 NOBODY = "It is about {}, who is not in the record."

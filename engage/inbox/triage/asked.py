@@ -13,7 +13,7 @@ from engage.inbox.triage.text import fold, plain
 
 Kind = Literal[
     "self_harm", "unsafe", "safe", "danger", "mood", "symptoms", "worse", "pain", "rating", "satisfied", "missed",
-    "medicines", "readings", "confirm", "refill", "offer", "result", "missed_visit", "chat", "open", "",
+    "medicines", "ready", "readings", "confirm", "refill", "offer", "result", "missed_visit", "chat", "open", "",
 ]  # fmt: skip
 Value = Literal["yes", "no", "better", "same", "worse", "change", "number", "help", ""]
 
@@ -32,9 +32,10 @@ KINDS: tuple[tuple[Kind, str], ...] = (
     ("satisfied", r"needs met|satisfied|satisfecho|quedo (?:content|conform)|were you happy|treated with respect|would you (?:come back|recommend us reply)|lo atendieron bien|atendimos bien|answer(?:ed)? all your questions"),
     ("rating", r"0 (?:not at all )?to 10|0 10\b|1 (?:to|a) 5|1 (?:to|a) 10|de 0 a 10|del 0 al 10|del 1 al (?:5|10)|scale of|how likely|rate (?:your|us|the)|que tanto nos|como calific"),
     ("readings", r"(?:text|send|mande|manden|envie|mandenos|report) [^?]{0,30}(?:number|numero|reading|lectura|presion|sugar|azucar|weight|peso)|check your (?:blood pressure|blood sugar|weight)|tomese la presion"),
+    ("ready", r"prescription is ready|receta esta lista|ready for pickup|lista para recoger"),
     ("missed_visit", r"we missed you|missed your (?:appointment|visit)|no pudo llegar|falto a su cita|perdio su cita|lo extranamos"),
     ("confirm", r"(?:reply|press|text|responda|oprima) (?:c|1|y|yes|si|s)\b[^.]{0,24}(?:confirm|keep)|to confirm|para confirmar|can you make it|will you be (?:there|coming)|podra venir|puede venir|asistira|reminder:? appointment|recordatorio|your (?:visit|appointment) is|su (?:proxima )?cita es|you have (?:a visit|an appointment)|tiene (?:una )?cita"),
-    ("refill", r"refill|surtir|resurtir|run(?:ning)? low on|acabando (?:la|el|su)|mail order|prescription is ready|receta esta lista|ready for pickup"),
+    ("refill", r"refill|surtir|resurtir|run(?:ning)? low on|acabando (?:la|el|su)|mail order"),
     ("offer", r"reply yes|responda si|responda s\b|reply y\b|reply 1|responda 1|interested|le interesa|would you like|quisiera|reply or call|due for|le toca"),
     ("result", r"test result|new result|nuevo resultado|portal"),
     ("chat", r"web chat|our chat|chat de la clinica|how can we help|en que le podemos"),
@@ -43,7 +44,7 @@ KINDS: tuple[tuple[Kind, str], ...] = (
 COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in KINDS)
 
 YES = frozenset(
-    "yes y yep yup yeah ya yea yas yess yesss yess sure ok okay okey okie k kk si sii s sip simon claro dale va sale c confirm confirmed confirming confirmo confirmado confirmada confirmar absolutely definitely perfect perfecto correcto correct affirmative wi sim oui da tak "
+    "yes y yep yup yeah yea yas yess yesss yess sure ok okay okey okie k kk si sii s sip simon claro dale c confirm confirmed confirming confirmo confirmado confirmada confirmar absolutely definitely perfect perfecto correcto correct affirmative wi sim oui da tak "
     "да 네 예 是 好 好的 可以 có vâng dạ haan naam نعم oo opo ie haa ja bueno deacuerdo afirmativo listo lista great".split()
 ) | frozenset("👍 👍🏻 👍🏼 👍🏽 👍🏾 👍🏿 ✅ ✔ ☑ 👌".split())  # fmt: skip
 NO = frozenset(
@@ -61,6 +62,7 @@ WORDED = {w: i for i, w in enumerate("zero one two three four five six seven eig
 LEAD = frozenset(
     "hi hello hola hey oh well um uh id i give it a say guess pues yo les doy un una este bueno its is the about my answer".split()
 )
+SHORT = 5  # words of an answer that says nothing else
 OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|para|si)\s*([^,.;0-9]{2,40})", re.I)
 OPTION_WORDS: tuple[tuple[str, Value], ...] = (
     (r"confirm|keep|yes|si\b|schedule|book|programar|agendar|claro|agree|interested", "yes"),
@@ -107,7 +109,7 @@ def answer(body: str, outbound: str) -> Answer | None:
     for at, token in enumerate(tokens[:7]):
         value, number = _value(token.group(), kind, outbound)
         if value:
-            whole = len(tokens) <= at + 1 + (2 if number is None else 0)
+            whole = len(tokens) <= at + (SHORT if number is None else 1)
             return _meaning(kind, value, number, token.span(), whole)
         if fold(token.group()) not in LEAD:
             break

@@ -74,14 +74,14 @@ def classify(material: Material) -> list[Placed]:
     """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
     model = load()
     scores = model.scores(features(material))
-    chosen = [n for n in WORDS if scores[n] >= model.thresholds[n]]
-    best = max(WORDS, key=lambda n: scores[n])
-    if not chosen:
-        chosen = [best]
     matters = scores["significant"] >= model.thresholds["significant"]
     urgent = scores["urgent"] >= model.thresholds["urgent"]
-    if urgent and not any(n in URGENT_LABELS for n in chosen):
-        chosen.insert(0, max(URGENT_LABELS, key=lambda n: scores[n]))
+    plain = [n for n in WORDS if n not in URGENT_LABELS]
+    chosen = [n for n in plain if scores[n] >= model.thresholds[n]]
+    if urgent:
+        chosen.insert(0, max(sorted(URGENT_LABELS), key=lambda n: scores[n]))
+    if not chosen:
+        chosen = [max(plain, key=lambda n: scores[n] / model.thresholds[n])]
     levels = [_level(n, urgent=urgent, matters=matters) for n in chosen]
     if matters and "significant" not in levels and "urgent" not in levels:
         levels[0] = "significant"

@@ -28,7 +28,8 @@ class Material:
     keyword: Keyword | None
     context: str
     channel: str
-    lang: str
+    lang: str  # read from the text
+    known_lang: str  # on record
 
 
 def features(material: Material) -> set[str]:

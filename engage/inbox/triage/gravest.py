@@ -41,11 +41,13 @@ def _bare(char: str) -> str:
     return base if len(base) == 1 else char
 
 
-def gravest(body: str, lang: str) -> list[Found]:
-    """Known phrases of one language in a text; fixed phrases, so linear."""
+def gravest(body: str, langs: set[str]) -> list[Found]:
+    """Known phrases of some languages (all of them, when none is given) in a text; fixed phrases, so linear."""
     plain = same_length(body)
     return [
         (label, level, says, *found.span())
-        for label, level, says, pattern in _patterns().get(lang, [])
-        if (found := pattern.search(plain))
+        for lang, entries in _patterns().items()
+        if not langs or lang in langs
+        for label, level, says, pattern in entries
+        if (found := pattern.search(plain)) and (level == "urgent" or lang in langs)
     ]

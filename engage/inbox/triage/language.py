@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 
-from engage.inbox.triage.text import Word
+from engage.inbox.triage.text import Word, fold
 
 SCRIPTS = (
     ("CYRILLIC", "ru"), ("HANGUL", "ko"), ("HIRAGANA", "ja"), ("KATAKANA", "ja"), ("CJK", "zh"), ("ARABIC", "ar"), ("HEBREW", "he"),
@@ -26,7 +26,7 @@ COMMON = {
     "hm": "kuv tsis yog thov ua tsaug mus kws kho mob nws koj peb".split(),
     "sw": "mimi sina nina tafadhali asante ndiyo hapana daktari maumivu kifua siwezi kupumua mtoto".split(),
 }  # fmt: skip
-SETS = {lang: frozenset(words) for lang, words in COMMON.items()}
+SETS = {lang: frozenset([*words, *map(fold, words)]) for lang, words in COMMON.items()}
 NAMES = {
     "en": "English", "es": "Spanish", "pt": "Portuguese", "ht": "Haitian Creole", "fr": "French", "vi": "Vietnamese", "tl": "Tagalog", "so": "Somali",
     "de": "German", "it": "Italian", "pl": "Polish", "hm": "Hmong", "sw": "Swahili", "ru": "Russian", "ko": "Korean", "ja": "Japanese", "zh": "Chinese",

@@ -107,6 +107,10 @@ class Lexicon:
         self.idioms = tuple(p for i in source["idioms"] for p in self._patterns(i["patterns"]))
         self.idiom_source: list[dict[str, Any]] = source["idioms"]
         self._concepts = {self._builder.item(f"@{name}"): name for name in source["words"]}
+        self._starting = _by_first_step(
+            [(i, p) for i, entry in enumerate(self.entries) for p in entry.patterns]
+        )
+        self._idioms_starting = _by_first_step([(0, p) for p in self.idioms])
         self._longest_prefix = max(map(len, self._builder.prefixes), default=0)
         self._cache: dict[str, tuple[int, ...]] = {}
 
@@ -170,10 +174,20 @@ class Lexicon:
     def scan(self, words: list[Word], places: dict[int, list[Span]] | None = None) -> list[Hit]:
         """Every entry that the text mentions: once as meant if it is, otherwise once with why it is not."""
         places = self.positions(words) if places is None else places
-        idioms = [s for p in self.idioms for s, _ in self._spans(p, words, places)]
+        idioms = [
+            span
+            for _, pattern in _possible(self._idioms_starting, places)
+            for span, _ in self._spans(pattern, words, places)
+        ]
         scope = Scope(words, idioms)
-        hits = (self._first(entry, words, places, scope) for entry in self.entries)
-        return [hit for hit in hits if hit]
+        found: dict[int, Hit] = {}
+        for number, pattern in _possible(self._starting, places):
+            known = found.get(number)
+            if known is None or known.held:
+                hit = self._hit(self.entries[number], pattern, words, places, scope)
+                if hit and (known is None or not hit.held):
+                    found[number] = hit
+        return [found[number] for number in sorted(found)]
 
     def concepts(self, places: dict[int, list[Span]]) -> list[tuple[int, str]]:
         """The named sets that words of a text belong to, in the order of the words."""
@@ -182,17 +196,15 @@ class Lexicon:
         ]
         return sorted(found)
 
-    def _first(
-        self, entry: Entry, words: list[Word], places: dict[int, list[Span]], scope: Scope
+    def _hit(
+        self, entry: Entry, pattern: Pattern, words: list[Word], places: dict[int, list[Span]], scope: Scope
     ) -> Hit | None:
         silent = None
-        for pattern in entry.patterns:
-            for (first, last), used in self._spans(pattern, words, places):
-                held = scope.held(first, last, used, entry.holds)
-                hit = Hit(entry, first, last, held)
-                if not held:
-                    return hit
-                silent = silent or hit
+        for (first, last), used in self._spans(pattern, words, places):
+            held = scope.held(first, last, used, entry.holds)
+            if not held:
+                return Hit(entry, first, last, held)
+            silent = silent or Hit(entry, first, last, held)
         return silent
 
     def _spans(
@@ -221,6 +233,24 @@ class Lexicon:
                 return None
             used.append(row[at])
         return used
+
+
+Filed = dict[int, list[tuple[int, Pattern]]]
+
+
+def _by_first_step(patterns: list[tuple[int, Pattern]]) -> Filed:
+    filed: Filed = {}
+    for number, pattern in patterns:
+        filed.setdefault(pattern.steps[0].item, []).append((number, pattern))
+    return filed
+
+
+def _possible(filed: Filed, places: dict[int, list[Span]]) -> Iterator[tuple[int, Pattern]]:
+    """The patterns all of whose steps stand somewhere in the text."""
+    for item in places:
+        for number, pattern in filed.get(item, ()):
+            if all(step.item in places for step in pattern.steps):
+                yield number, pattern
 
 
 @cache

@@ -13,6 +13,8 @@ from engage.inbox.triage.text import set_aside, words
 CODE_VERSION = "1"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
 EVIDENCE = 300
+READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
+BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
 
 def read(
@@ -47,6 +49,7 @@ def prepare(text: str, *, outbound: str, context: str, channel: str, lang: str) 
         context=context,
         channel=channel,
         lang=language(body, said, lang),
+        known_lang=lang,
     )
 
 
@@ -80,24 +83,28 @@ def _lexicon(material: Material) -> list[Finding]:
 
 def _languages(material: Material) -> list[Finding]:
     """Languages we don't read: the gravest phrases are known; all else waits for someone who does."""
-    if material.lang in ("en", "es", ""):
+    spoken = {material.lang, material.known_lang} - READ
+    if not spoken:
         return []
     start, end = _edges(material.body)
     found = [
-        _finding(material, label, level, at, to, "lexicon", f"Mentions {says} ({NAMES[material.lang]}).")
-        for label, level, says, at, to in gravest(material.body, material.lang)
+        _finding(material, label, level, at, to, "lexicon", f"Mentions {says}, in another language.")
+        for label, level, says, at, to in gravest(material.body, spoken)
     ]
+    if material.lang in READ:
+        return found
     understood = found or (material.answer and material.answer.whole)
     if understood:
         return found
-    reason = f"Is written in {NAMES[material.lang]}."
+    name = NAMES.get(material.lang, "another language")
+    reason = f"Is written in {name}."
     return [*found, _finding(material, "language", "significant", start, end, "lexicon", reason)]
 
 
 def _question(material: Material) -> list[Finding]:
     given = material.answer
-    if given is None:
-        return []
+    if given is None or not (given.whole or given.level == "urgent" or given.kind not in BOOKING):
+        return []  # "yes hello, I only wanted to ask…" agrees to nothing: the classifier reads on
     return [
         _finding(material, label, given.level, given.start, given.end, "question", given.reason)
         for label in given.labels
@@ -140,6 +147,8 @@ def _edges(body: str) -> tuple[int, int]:
 
 def _reading(material: Material, found: list[Finding]) -> Reading:
     kept = _distinct(found)
+    if any(f.label == "emergency" and f.level == "urgent" for f in kept):
+        kept = [f for f in kept if f.label != "symptom"]  # an emergency is what the symptom is
     rank = {label: i for i, label in enumerate(LABELS)}
     best: dict[str, int] = {}
     for finding in kept:

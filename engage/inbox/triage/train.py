@@ -24,13 +24,13 @@ DATA = PATH.parent
 OUTPUTS = (*WORDS, "significant", "urgent")
 FOLDS = 5
 RARE = 2  # a feature seen less often is left out
-STRENGTH = 0.6  # inverse regularisation (C), chosen on the tuning part
-EXTRA_WEIGHT = 0.7  # of a written reply against a real one
+STRENGTH = 2.0  # inverse regularisation (C), chosen on the tuning part
+EXTRA_WEIGHT = 1.0  # of a written reply against a real one
 SCALE = 1 / 2048  # weights are stored as 16-bit integers
 MISSED_SIGNIFICANT = (
     0.004  # share of significant replies that the model may call routine, in cross-validation
 )
-FALSE_URGENT = 0.012  # share of others that the model alone may call urgent
+FALSE_URGENT = 0.025  # share of others that the model alone may call urgent
 FALLBACK = 0.35  # what thresholds of labels are drawn towards, since each is chosen on few replies
 
 Reply = dict[str, Any]

@@ -17,5 +17,6 @@ JOBS = (
     Job("advance campaigns", "engage.campaigns.jobs.advance", minutes=5),
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
+    Job("recover lost replies", "engage.webhooks.jobs.recover_inbound", minutes=5),
     Job("heartbeat of the cluster", "engage.messaging.jobs.cluster_heartbeat", minutes=1),
 )

@@ -4,5 +4,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("webhooks/", include("engage.webhooks.urls")),
+    path("", include("engage.webhooks.machines")),
     path("", include("engage.console.urls")),
 ]

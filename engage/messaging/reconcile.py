@@ -58,8 +58,9 @@ class Doubtful:
 
 
 def _ours(row: Listed) -> bool:
-    mine = {settings.TWILIO_MESSAGING_SERVICE_SID, settings.TWILIO_FROM} - {""}
-    return not row.sender or row.sender in mine
+    if settings.TWILIO_MESSAGING_SERVICE_SID:
+        return row.service == settings.TWILIO_MESSAGING_SERVICE_SID
+    return bool(row.sender == settings.TWILIO_FROM)
 
 
 @dataclass(frozen=True)

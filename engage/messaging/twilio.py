@@ -63,6 +63,7 @@ class Listed:
     sid: str
     to: str
     sender: str
+    service: str
     body: str | None
     created: datetime
     word: str
@@ -207,7 +208,8 @@ def listed(row: Any) -> Listed:
     return Listed(
         sid=row.sid,
         to=row.to or "",
-        sender=row.messaging_service_sid or row.from_ or "",
+        sender=row.from_ or "",
+        service=row.messaging_service_sid or "",
         body=row.body or None,
         created=created if created.tzinfo else created.replace(tzinfo=UTC),
         word=str(row.status),

@@ -1,0 +1,124 @@
+"""For machines that watch: is it ready, and what is it doing. Counts and ages only, so they need no sign-in."""
+
+from collections.abc import Iterator
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count, Max
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from engage.caregaps.models import GapRun
+from engage.inbox.models import Conversation
+from engage.lib import clock
+from engage.messaging import health
+from engage.messaging.models import Breaker, Heartbeat, Message
+from engage.worklist.models import Task
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """503 when the database does not answer, or no sender has shown itself for two minutes."""
+    try:
+        sender = health.sender_state()
+        cluster = health.age_of("cluster")
+    except DatabaseError as error:
+        return JsonResponse({"ready": False, "database": type(error).__name__}, status=503)
+    silent = cluster is None or cluster > settings.HEARTBEAT_LATE + 60
+    facts = {
+        "ready": not sender["down"],
+        "database": "ok",
+        "queue": {"broker": broker(), "workers": "silent" if silent else "ok", "age": cluster},
+        "sender": sender,
+    }
+    return JsonResponse(facts, status=200 if facts["ready"] else 503)
+
+
+def broker() -> str:
+    """Whether the queue's broker answers; a silent one costs delay only, since rows are the truth."""
+    if not settings.REDIS_URL:
+        return "database"
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+            client.ping()
+    except redis.RedisError:
+        return "silent"
+    return "redis"
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus text."""
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class Collector:
+    """Reads everything anew for each scrape."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield from messages()
+        yield gauge(
+            "engage_heartbeat_age_seconds",
+            "Since a process last showed itself",
+            "name",
+            {
+                row.name: (clock.machine_now() - row.at).total_seconds()
+                for row in Heartbeat.objects.exclude(name__startswith="generation:")
+            },
+        )
+        states = dict(Breaker.objects.values_list("sender", "state"))
+        yield gauge(
+            "engage_breaker_open",
+            "1 when a sender has stopped for the carrier's failures",
+            "state",
+            {state: float(sum(s == state for s in states.values())) for state in Breaker.State.values},
+        )
+        tasks = Task.objects.open().values_list("priority").annotate(n=Count("pk"))
+        yield gauge("engage_tasks_open", "Open tasks", "priority", {str(p): float(n) for p, n in tasks})
+        waiting = Conversation.objects.filter(state="open").values_list("level").annotate(n=Count("pk"))
+        yield gauge(
+            "engage_conversations_open", "Open conversations", "level", {str(k): float(n) for k, n in waiting}
+        )
+        yield gap_runs()
+
+
+def messages() -> Iterator[GaugeMetricFamily]:
+    """Depth per lane and state, the oldest of each, and what ended in the last hour."""
+    depth = GaugeMetricFamily("engage_messages", "Messages without an end", labels=["lane", "state"])
+    oldest = GaugeMetricFamily(
+        "engage_messages_oldest_seconds", "The oldest of them", labels=["lane", "state"]
+    )
+    for row in health.depths():
+        depth.add_metric([row["lane"], row["state"]], row["count"])
+        oldest.add_metric([row["lane"], row["state"]], row["oldest_seconds"])
+    yield from (depth, oldest)
+    counted = Message.objects.filter(status_conflict=True).count()
+    yield gauge(
+        "engage_messages_conflicting", "Contradictory reports of the carrier", "", {"": float(counted)}
+    )
+
+
+def gap_runs() -> GaugeMetricFamily:
+    last = GapRun.objects.filter(finished_at__isnull=False).aggregate(at=Max("finished_at"))["at"]
+    age = (clock.machine_now() - last).total_seconds() if last else float("nan")
+    return gauge("engage_gap_run_age_seconds", "Since the last care-gap run ended", "", {"": age})
+
+
+def gauge(name: str, words: str, label: str, values: dict[str, float]) -> GaugeMetricFamily:
+    found = GaugeMetricFamily(name, words, labels=[label] if label else [])
+    for key, value in values.items():
+        found.add_metric([key] if label else [], value)
+    return found
+
+
+urlpatterns: list[URLPattern] = [
+    path("readyz", ready, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+]

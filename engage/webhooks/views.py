@@ -1,0 +1,74 @@
+"""What the provider calls. Nothing is answered with success before it is committed."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from engage.inbox import actions as inbox
+from engage.messaging import errors
+from engage.messaging.status import apply_status
+from engage.webhooks.proof import Forged, proven
+
+log = logging.getLogger(__name__)
+View = Callable[..., HttpResponse]
+
+
+def from_carrier(view: View) -> View:
+    """Proves the request, hands its parameters to the view, and answers 503 (call again) when it was not kept."""
+
+    @csrf_exempt
+    @require_POST
+    @wraps(view)
+    def guarded(request: HttpRequest, **path: Any) -> HttpResponse:
+        try:
+            params = proven(request)
+        except Forged as error:
+            log.warning("%s: refused, %s", view.__name__, error)
+            return error.answer
+        try:
+            return view(params, **path)
+        except Exception as error:
+            # The traceback could carry the patient's words; its kind and place are enough to find it.
+            log.error("%s: not kept (%s)", view.__name__, where(error))
+            return HttpResponse("Not kept; call again.\n", status=503, content_type="text/plain")
+
+    return guarded
+
+
+def where(error: Exception) -> str:
+    """`OperationalError in arrival.py:57`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" in {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"
+
+
+@from_carrier
+def message(params: dict[str, str]) -> HttpResponse:
+    """A patient's text: kept once, with all that follows from it, in one transaction."""
+    if not params.get("MessageSid") or not params.get("From"):
+        return HttpResponse("No message.\n", status=400, content_type="text/plain")
+    with transaction.atomic():
+        inbox.receive(
+            sid=params["MessageSid"][:64],
+            address=params["From"],
+            to=params.get("To", ""),
+            body=params.get("Body", ""),
+            raw=params,
+        )
+        errors.delivered(params["From"])
+    return HttpResponse("<Response/>", content_type="text/xml")
+
+
+@from_carrier
+def status(params: dict[str, str], token: str) -> HttpResponse:
+    """What became of a message of ours."""
+    apply_status(token, params)
+    return HttpResponse(status=204)

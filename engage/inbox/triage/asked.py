@@ -23,7 +23,7 @@ KINDS: tuple[tuple[Kind, str], ...] = (
     ("unsafe", r"(?:has|have|did|does|is|are) (?:anyone|someone|somebody|anybody|your partner)[^?]{0,60}(?:hit|hurt|kick|threat|afraid|force|abus|harm)|(?:afraid|scared) of (?:your|anyone|someone|a partner)|feel unsafe|being hurt|alguien (?:le|la|lo|te)[^?]{0,40}(?:peg|golpe|lastim|amenaz|maltrat|abus)|tiene miedo de|miedo de su pareja|(?:siente|esta) insegur"),
     ("safe", r"(?:feel|are you|you) safe|safe at home|safe (?:in|where)|(?:siente|esta) segur[oa]|segur[oa](?: oa?)? en (?:su )?(?:casa|hogar|relacion)|a salvo"),
     ("danger", r"(?:do you have|are you having|having any|have you had|any|tiene|ha tenido)[^?]{0,40}(?:chest pain|trouble breathing|short(?:ness)? of breath|dolor de pecho|dificultad para respirar|heavy bleeding|sangrado)"),
-    ("mood", r"down or hopeless|little interest|depressed or hopeless|0 not at all|nearly every day|casi todos los dias|0 nunca|0 para nada|desanimad|poco interes|nervous anxious"),
+    ("mood", r"down or hopeless|little interest|depressed or hopeless|0 not at all 1|nearly every day|casi todos los dias|0 nunca|0 para nada|desanimad|poco interes|nervous anxious"),
     ("symptoms", r"new (?:or worsening )?symptoms|any symptoms|side effects|symptoms since|sintomas nuevos|nuevos sintomas|algun sintoma|efectos secundarios|any (?:problems|concerns) since|fever or|any fever"),
     ("worse", r"better,? (?:the )?same,? or worse|mejor,? igual,? o peor|better or worse|feeling (?:better|worse)"),
     ("pain", r"pain (?:0|from 0|on a scale|level|score|1)|what is your pain|cuanto dolor|rate your pain|nivel de dolor|dolor de 0|dolor del 0"),
@@ -63,9 +63,9 @@ LEAD = frozenset(
     "hi hello hola hey oh well um uh id i give it a say guess pues yo les doy un una este bueno its is the about my answer".split()
 )
 SHORT = 5  # words of an answer that says nothing else
-OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|para|si)\s*([^,.;0-9]{2,40})", re.I)
+OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|and|para|si|y)\s*([^,.;0-9]{2,40})", re.I)
 OPTION_WORDS: tuple[tuple[str, Value], ...] = (
-    (r"confirm|keep|yes|si\b|schedule|book|programar|agendar|claro|agree|interested", "yes"),
+    (r"we(?:'ll| will) call you|\ble llam|confirm|keep|yes|si\b|\bschedule|book|\bprogramar|agendar|claro|agree|interested", "yes"),
     (r"cancel|resched|change|cambiar|reprogram|move|another", "change"),
     (r"\bno\b|decline|not|stop", "no"),
     (r"call|speak|talk|nurse|llam|hablar|help|ayuda", "help"),

@@ -12,7 +12,8 @@ from engage.lib import clock
 if TYPE_CHECKING:
     from engage.demo.story import Story
 
-CAMPAIGNS = (
+Plan = tuple[str, str, str, tuple[str, ...], dict[str, list[str]], int | None, str]
+CAMPAIGNS: tuple[Plan, ...] = (
     # name, purpose, measure, clinics, segment, starts so many days ago, and what happens to it
     ("Colorectal screening", "Everybody who is due, gently and in their language.", "CMS130", ("harbor",), {}, 21, ""),
     ("Breast screening", "Women without a mammogram for two years.", "CMS125", ("riverside",), {}, 14, ""),

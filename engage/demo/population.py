@@ -132,7 +132,7 @@ class Population:
         born = min(born, self.today - timedelta(days=40))
         age = self.today.year - born.year - ((self.today.month, self.today.day) < (born.month, born.day))
         person = Person(pk, clinic, female, born, language, age)
-        shared = self.household if self.household and r.random() < 0.12 else None
+        shared = self.household if self.household and r.random() < 0.035 else None
         family = shared[0] if shared else self.family_name(language)
         given = r.choice((names.FEMALE if female else names.MALE)[language].split())
         deceased = age > 70 and r.random() < 0.012

@@ -25,7 +25,7 @@ from engage.lib import clock
 from engage.messaging.models import Attempt, Message
 from engage.patients.models import ContactPoint, Patient
 from engage.worklist import actions as worklist
-from engage.worklist.models import Task
+from engage.worklist.models import Outcome, Task
 
 DAYS = 21
 REPLY_SHARE = 0.22
@@ -71,6 +71,7 @@ class Story:
                 self.answers(delivered, urgent=URGENT_PAST if back in (17, 12, 6) else ())
             with standing_at(self.morning(back) + timedelta(hours=4)), transaction.atomic():
                 self.staff_acts(share=0.9 if back > 2 else 0.4)
+                self.calls(share=0.5)
                 self.carry()
         self.this_morning()
 
@@ -168,6 +169,20 @@ class Story:
             user = self.worker(conversation.clinic)
             if heard and line and user:
                 self.handle(conversation, heard, line, user)
+
+    def calls(self, share: float) -> None:
+        """Most calls of the last days are made; some reach nobody."""
+        made = (
+            Outcome.BOOKED,
+            Outcome.LEFT_VOICEMAIL,
+            Outcome.WILL_CALL,
+            Outcome.NO_ANSWER,
+            Outcome.DECLINED,
+        )
+        for task in Task.objects.waiting().filter(reason="call").select_related("clinic"):
+            if self.random.random() < share and (user := self.worker(task.clinic)):
+                outcome = self.random.choices(made, (35, 25, 15, 18, 7))[0]
+                worklist.finish(task, outcome, "Called in the afternoon.", by=user)
 
     def worker(self, clinic: Clinic | None) -> User | None:
         names = ["otherclinic"] if clinic and clinic.slug == "mesa" else ["coordinator", "nurse"]

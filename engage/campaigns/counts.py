@@ -95,8 +95,11 @@ class Step:
     of_name: str
 
     @property
-    def percent(self) -> int:
-        return round(100 * self.count / self.of) if self.of else 0
+    def note(self) -> str:
+        """ "81% of 219 open gaps"; "" for the first step, which is the whole."""
+        if not self.of_name:
+            return ""
+        return f"{round(100 * self.count / self.of) if self.of else 0}% of {self.of:,} {self.of_name}"
 
 
 def funnel(campaign: Campaign) -> list[Step]:
@@ -112,7 +115,7 @@ def funnel(campaign: Campaign) -> list[Step]:
     delivered = abouts(texts.filter(state=Message.State.DELIVERED))
     closed = rows.exclude(state=State.LEFT_OUT).filter(gap__status=CareGap.Status.CLOSED).count()
     return [
-        Step("Open gaps", considered, considered, "open gaps"),
+        Step("Open gaps", considered, considered, ""),
         Step("Enrolled", enrolled, considered, "open gaps"),
         Step("Texted", texted, enrolled, "enrolled"),
         Step("Delivered", delivered, texted, "texted"),

@@ -13,7 +13,7 @@ from engage.campaigns.models import Campaign, Touch
 from engage.campaigns.segments import OLDEST, Segment, SegmentError
 from engage.caregaps.measures import MEASURES
 from engage.console.templatetags.words import LANGUAGES
-from engage.patients.models import Practitioner
+from engage.patients.models import Patient, Practitioner
 
 NEW = ("name", "purpose", "measure", "clinics")
 
@@ -54,7 +54,7 @@ class CampaignForm(forms.Form):
         choices["measure"].choices = [(m.id, f"{m.title['en']} ({m.id})") for m in MEASURES.values()]
         choices["clinics"].queryset = mine
         choices["pcps"].queryset = doctors
-        choices["languages"].choices = list(LANGUAGES.items())
+        choices["languages"].choices = spoken(user, campaign)
         if campaign is None:
             self.fields = {name: self.fields[name] for name in NEW}
         elif campaign.state != Campaign.State.DRAFT:
@@ -87,6 +87,13 @@ class CampaignForm(forms.Form):
         action = "campaign.edit" if self.campaign else "campaign.new"
         record(self.user, action, campaign, fields=sorted(self.changed_data))
         return campaign
+
+
+def spoken(user: User, campaign: Campaign | None) -> list[tuple[str, str]]:
+    """The languages of the clinics' patients, by name, and those the campaign has chosen already."""
+    found = Patient.objects.filter(clinic__in=user.clinic_ids()).order_by().values_list("language", flat=True)
+    codes = set(found.distinct()) | set(campaign.segment.get("languages", []) if campaign else [])
+    return sorted(((code, LANGUAGES.get(code, code)) for code in codes if code), key=lambda pair: pair[1])
 
 
 def stored(campaign: Campaign) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def recover_inbound() -> int:
         log.warning("the carrier's list of replies could not be read: %s", error)
         return 0
     known = set(Message.objects.filter(key__in=[f"in:{r.sid}" for r in listed]).values_list("key", flat=True))
-    lost = sorted((r for r in listed if f"in:{r.sid}" not in known), key=lambda r: r.created)
+    # The list is newest first, and its times are whole seconds.
+    lost = sorted((r for r in reversed(listed) if f"in:{r.sid}" not in known), key=lambda r: r.created)
     taken = sum(_take_in(reply) for reply in lost)
     if taken:
         log.warning("%s replies had been lost on their way and were recovered", taken)

@@ -1,0 +1,77 @@
+"""/readyz and /metrics, and the poller that finds lost replies."""
+
+from datetime import timedelta
+
+from django.test import override_settings
+
+from engage.lib import clock
+from engage.messaging import actions, health
+from engage.messaging.models import Breaker, Heartbeat, Message
+from engage.webhooks.jobs import recover_inbound
+from tests.base import CastTestCase
+from tests.simulator.harness import Carrier
+
+
+class Ready(CastTestCase):
+    def test_no_sender_is_not_ready(self):
+        answer = self.client.get("/readyz")
+        assert answer.status_code == 503
+        assert "has not started" in answer.json()["sender"]["sentence"]
+
+    def test_a_live_sender_is(self):
+        health.beat("deliver")
+        health.beat("cluster")
+        answer = self.client.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json()["queue"]["workers"] == "ok"
+        assert answer.json()["sender"]["sentence"] == ""
+
+    def test_two_minutes_of_silence_are_too_long(self):
+        health.beat("deliver")
+        for seconds, status in ((110, 200), (130, 503)):
+            Heartbeat.objects.update(at=clock.machine_now() - timedelta(seconds=seconds))
+            assert self.client.get("/readyz").status_code == status
+
+    def test_a_locked_sender_says_why(self):
+        health.beat("deliver")
+        from engage.messaging import breaker, twilio
+
+        breaker.lock(twilio.sender(), "The carrier does not accept our credentials.")
+        assert "credentials" in health.sender_state()["sentence"]
+        assert Breaker.objects.get().state == "locked"
+
+    def test_alive_asks_nothing(self):
+        with self.assertNumQueries(0):
+            assert self.client.get("/healthz").status_code == 200
+
+
+class Metrics(CastTestCase):
+    def test_counts_by_lane_and_state_and_nothing_about_people(self):
+        actions.queue(body="A secret", key="k", patient=self.patient)
+        health.beat("deliver")
+        page = self.client.get("/metrics").content.decode()
+        assert 'engage_messages{lane="bulk",state="queued"} 1.0' in page
+        assert 'engage_heartbeat_age_seconds{name="deliver"}' in page
+        assert "secret" not in page and "6175550142" not in page
+
+
+class Recovering(CastTestCase):
+    def test_replies_the_webhook_lost_are_found_once(self):
+        with Carrier() as carrier:
+            settings = override_settings(
+                TWILIO_API_BASE_URL=carrier.base_url, TWILIO_ACCOUNT_SID=carrier.account,
+                TWILIO_AUTH_TOKENS=[carrier.token], TWILIO_FROM=carrier.number,
+            )  # fmt: skip
+            carrier.settings(inbound=False)
+            carrier.say("+16175550142", "I have chest pain")
+            carrier.say("+16175550142", "Are you there?")
+            with settings:
+                assert recover_inbound() == 2
+                assert recover_inbound() == 0
+        heard = Message.objects.heard().order_by("id")
+        assert [m.body for m in heard] == ["I have chest pain", "Are you there?"]
+        assert Message.objects.filter(direction="out", template__key="crisis").count() == 1
+
+    def test_a_list_that_cannot_be_read_is_for_the_next_time(self):
+        with override_settings(TWILIO_API_BASE_URL="http://127.0.0.1:9"):
+            assert recover_inbound() == 0

@@ -51,6 +51,7 @@ def beside(request: StaffRequest, folder: Folder) -> dict[str, Any]:
         "rows": rows,
         "more": more,
         "query": request.GET.get("q", ""),
+        "now": clock.now(),
         "clinics_differ": len(request.user.clinic_ids()) > 1,
     }
 
@@ -119,7 +120,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
 def tasks_of(conversation: Conversation) -> QuerySet[Task]:
     about = Q(about=conversation.about)
     mine = about | Q(patient=conversation.patient_id) if conversation.patient_id else about
-    return Task.objects.open().filter(mine).order_by("priority", "due_at")[:12]
+    return Task.objects.open().filter(mine).order_by("priority", "due_at")[:4]
 
 
 def gaps_of(patient: Patient) -> list[tuple[CareGap, ClosureForm]]:

@@ -93,9 +93,12 @@ def mark(flag: Flag) -> Mark:
 
 
 def marks_of(flags: Iterable[Flag]) -> list[Mark]:
-    """The flags left standing, the gravest first, one for each meaning."""
+    """The flags left standing, the gravest first, one for each meaning; "something else" only when alone."""
     standing = sorted((f for f in flags if f.state != Flag.State.DISMISSED), key=lambda f: (f.level, f.pk))
-    return [mark(f) for f in {f.label: f for f in reversed(standing)}.values()][::-1]
+    once = {f.label: f for f in reversed(standing)}
+    if len(once) > 1:
+        once.pop("other", None)
+    return [mark(f) for f in reversed(once.values())]
 
 
 def thread(

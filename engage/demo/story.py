@@ -14,8 +14,11 @@ from django.db import transaction
 from django.db.models import Count
 
 from engage.accounts.models import Clinic, User
+from engage.campaigns.actions import close_gap
 from engage.campaigns.jobs import advance
 from engage.caregaps.jobs import find_gaps
+from engage.caregaps.measures import MEASURES
+from engage.caregaps.models import CareGap
 from engage.demo.campaigns import start_due
 from engage.demo.script import LINES, UNKNOWN, URGENT_PAST, URGENT_TODAY, Line
 from engage.inbox import actions as inbox
@@ -199,6 +202,18 @@ class Story:
         conversation.refresh_from_db()
         if not line.answer or self.random.random() < 0.7:
             inbox.close(conversation, by=user)
+
+    def record_closure(self, conversation: Conversation, heard: Message, user: User) -> None:
+        """Staff record what the patient said, with a date, and the gap closes."""
+        gap = CareGap.objects.open().filter(patient=conversation.patient).order_by("measure").first()
+        closers = MEASURES[gap.measure].closers if gap else []
+        if gap is None or not closers:
+            return
+        close_gap(
+            gap, what=closers[-1].slug, done_on=clock.today() - timedelta(days=self.random.randrange(60, 250)),
+            precision="month", place="Another clinic in town", known_by="patient_says", note="Said so in a text.",
+            by=user, message_id=heard.pk,
+        )  # fmt: skip
 
     # --- this morning -------------------------------------------------------------------------------------
     def this_morning(self) -> None:

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 
-from engage.accounts.models import Role
+from engage.accounts.models import Role, User
 from engage.audit.models import AuditEvent
 from engage.console.access import StaffRequest, page, viewed
 from engage.patients.models import Patient
@@ -35,7 +35,7 @@ def audit(request: StaffRequest) -> HttpResponse:
 def matching(request: StaffRequest, asked: dict[str, str]) -> QuerySet[AuditEvent]:
     """Events of the person's clinics and of no clinic in particular, narrowed by what was asked."""
     user = request.user
-    colleagues = type(user).objects.filter(clinics__in=user.clinic_ids()).values("pk")
+    colleagues = User.objects.filter(clinics__in=user.clinic_ids()).values("pk")
     mine = (
         Q(clinic_id__in=user.clinic_ids())
         | Q(clinic_id=None, actor_id__in=colleagues)

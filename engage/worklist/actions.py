@@ -57,7 +57,7 @@ def open_task(
 
 
 def _open_one(about: str, reason: str) -> Task | None:
-    rows = Task.objects.filter(about=about, reason=reason, state__in=Task.OPEN_STATES)
+    rows = Task.objects.filter(about=about, reason=reason).open()
     return rows.select_for_update().first()
 
 
@@ -106,19 +106,27 @@ def finish(task: Task, outcome: str, note: str = "", *, by: User) -> Task:
     """Ends one task with an outcome; TaskError when it has ended already or the outcome needs a note."""
     if outcome not in Outcome.values or outcome == Outcome.BY_SYSTEM:
         raise TaskError("Choose one of the outcomes.")
-    if outcome in NOTED and not note.strip():
+    if needs_note(task, outcome) and not note.strip():
         raise TaskError("Say in a few words what happened.")
     with transaction.atomic():
-        row = _locked(task)
-        holder = row.held_by()
-        if holder is not None and holder != by:
-            raise TaskError(f"{holder.display_name} is working on this patient.")
+        row = _locked(task, by)
         _end_all([row], outcome, note.strip(), by)
     task.refresh_from_db()
     return task
 
 
-def _locked(task: Task) -> Task:
+def needs_note(task: Task, outcome: str) -> bool:
+    """Whether the outcome alone would not tell the next person enough."""
+    unusual = task.priority == Task.Priority.URGENT and outcome == Outcome.NOT_SIGNIFICANT
+    return outcome in NOTED or unusual
+
+
+def _locked(task: Task, by: User) -> Task:
+    """The task, for a change by this person: still open, and nobody else holds its patient."""
+    rows = task.siblings().filter(claimed_until__gt=clock.machine_now()).exclude(claimed_by=by)
+    holder = rows.select_related("claimed_by").first()
+    if holder is not None and holder.claimed_by is not None:
+        raise TaskError(f"{holder.claimed_by.display_name} is working on this patient.")
     row = Task.objects.select_for_update().get(pk=task.pk)
     if not row.is_open:
         raise TaskError("This task has ended already.")
@@ -132,7 +140,7 @@ def snooze(task: Task, until: datetime, *, by: User) -> Task:
     if until <= clock.now():
         raise TaskError("Choose a moment in the future.")
     with transaction.atomic():
-        row = _locked(task)
+        row = _locked(task, by)
         row.state, row.snoozed_until = Task.State.SNOOZED, until
         row.claimed_by, row.claimed_until = None, None
         row.save(update_fields=["state", "snoozed_until", "claimed_by", "claimed_until"])
@@ -142,7 +150,7 @@ def snooze(task: Task, until: datetime, *, by: User) -> Task:
 
 
 def reopen(task: Task, *, by: User | str) -> Task:
-    """Undo: the task is open again as it was; nothing happens when another one about the same is open."""
+    """Undo: the task is open again; nothing happens when another one about the same is open."""
     with transaction.atomic():
         row = Task.objects.select_for_update().get(pk=task.pk)
         doubled = row.state == Task.State.DONE and _open_one(row.about, row.reason) is not None
@@ -160,7 +168,7 @@ def reopen(task: Task, *, by: User | str) -> Task:
 def hand_to(task: Task, target: User | str, *, by: User) -> Task:
     """Gives the task to a colleague of the clinic, or back to a queue."""
     with transaction.atomic():
-        row = _locked(task)
+        row = _locked(task, by)
         if isinstance(target, User):
             if row.clinic_id is not None and row.clinic_id not in target.clinic_ids():
                 raise TaskError(f"{target.display_name} does not work in this clinic.")
@@ -172,6 +180,20 @@ def hand_to(task: Task, target: User | str, *, by: User) -> Task:
         record(by, "task.hand_on", row, to=str(row.owner_id or row.queue))
     task.refresh_from_db()
     return task
+
+
+def take(task: Task, *, by: User, over: int | None = None) -> bool:
+    """Claims the patient whose task this is; `over` names the holder it is taken from. False when it is somebody else's."""
+    with transaction.atomic():
+        taken = task.claim(by, over)
+        if taken:
+            record(by, "task.take", task, over=over)
+    return taken
+
+
+def release(task: Task, *, by: User) -> int:
+    """Lets go of the patient whose task this is; gives how many tasks were held."""
+    return task.siblings().filter(claimed_by=by).update(claimed_by=None, claimed_until=None)
 
 
 def release_claims(user: User) -> int:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import ClassVar, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from engage.accounts.models import Clinic, User
@@ -54,7 +54,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(user.scope())
 
     def open(self) -> Self:
-        return self.filter(state__in=Task.OPEN_STATES)
+        # Said as the indexes say it ("not done"), so that they serve.
+        return self.exclude(state=Task.State.DONE)
 
     def waiting(self) -> Self:
         """What the list shows now: open, and not snoozed past this moment."""
@@ -123,6 +124,18 @@ class Task(models.Model):
             models.Index(
                 fields=["clinic", "priority", "due_at", "id"], condition=~Q(state="done"), name="task_open"
             ),
+            models.Index(fields=["clinic", "due_at", "id"], condition=~Q(state="done"), name="task_due"),
+            models.Index(
+                fields=["clinic", "queue", "due_at", "id"], condition=~Q(state="done"), name="task_queue"
+            ),
+            models.Index(
+                fields=["clinic", "reason", "due_at", "id"], condition=~Q(state="done"), name="task_reason"
+            ),
+            models.Index(fields=["owner", "due_at", "id"], condition=~Q(state="done"), name="task_owner"),
+            models.Index(
+                fields=["clinic", "snoozed_until", "id"], condition=Q(state="snoozed"), name="task_snoozed"
+            ),
+            models.Index(fields=["clinic", "-closed_at", "-id"], condition=Q(state="done"), name="task_done"),
             models.Index(fields=["patient", "state"]),
             models.Index(fields=["about"]),
         ]
@@ -143,13 +156,24 @@ class Task(models.Model):
         live = self.claimed_until is not None and self.claimed_until > clock.machine_now()
         return self.claimed_by if live else None
 
-    def claim(self, user: User) -> bool:
-        """Takes every open task of the patient for 15 minutes; False when somebody else holds one."""
+    def siblings(self) -> TaskQuerySet:
+        """The open tasks of the same patient, this one among them; itself alone when it has no patient."""
+        same = Q(patient_id=self.patient_id) if self.patient_id else Q(pk=self.pk)
+        return Task.objects.filter(same).open()
+
+    def claim(self, user: User, over: int | None = None) -> bool:
+        """Takes every open task of the patient for 15 minutes; False when somebody else holds one.
+
+        `over` is the id of the holder from whom it is taken knowingly. The rows are locked in one order, so of two
+        people who press at once only one is told yes.
+        """
         now = clock.machine_now()
-        same = Q(pk=self.pk) | (Q(patient_id=self.patient_id) if self.patient_id else Q(pk=self.pk))
-        mine = Task.objects.filter(same, state__in=self.OPEN_STATES)
-        if mine.filter(claimed_until__gt=now).exclude(claimed_by=user).exists():
-            return False
-        mine.update(claimed_by=user, claimed_until=now + timedelta(minutes=CLAIM_MINUTES))
+        with transaction.atomic():
+            rows = list(self.siblings().select_for_update().order_by("pk"))
+            held = {r.claimed_by_id for r in rows if r.claimed_until and r.claimed_until > now}
+            if held - {None, user.pk, over}:
+                return False
+            until = now + timedelta(minutes=CLAIM_MINUTES)
+            Task.objects.filter(pk__in=[r.pk for r in rows]).update(claimed_by=user, claimed_until=until)
         self.refresh_from_db()
-        return True
+        return bool(rows)

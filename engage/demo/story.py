@@ -195,6 +195,8 @@ class Story:
         inbox.mark_seen(conversation, user)
         if line.answer:
             inbox.reply(conversation, line.answer, by=user, key=f"demo:answer:{heard.pk}")
+        if line.outcome == Outcome.ALREADY_DONE:
+            self.record_closure(conversation, heard, user)
         for task in (
             Task.objects.open().filter(patient=conversation.patient).exclude(reason="no_way_to_reach")
         ):
@@ -210,8 +212,8 @@ class Story:
         if gap is None or not closers:
             return
         close_gap(
-            gap, what=closers[-1].slug, done_on=clock.today() - timedelta(days=self.random.randrange(60, 250)),
-            precision="month", place="Another clinic in town", known_by="patient_says", note="Said so in a text.",
+            gap, what=closers[0].slug, done_on=clock.today() - timedelta(days=self.random.randrange(60, 250)),
+            precision="day", place="Another clinic in town", known_by="patient_says", note="Said so in a text.",
             by=user, message_id=heard.pk,
         )  # fmt: skip
 

@@ -44,7 +44,7 @@ SUPPOSE = (
     ("chance", "of"), ("chances", "of"), ("can", "cause"), ("does", "it", "cause"), ("will", "it", "cause"), ("could", "cause"), ("causes",), ("prevent",), ("prevents",), ("avoid",),
     ("para", "prevenir"), ("riesgo", "de"), ("puede", "causar"), ("puede", "dar"), ("side", "effects"), ("pamphlet",), ("article",), ("class", "on"), ("training",), ("difference", "between"),
     ("would", "i", "know"), ("how", "do", "you", "know"), ("sintomas", "de"), ("senales", "de"), ("test", "for"), ("screen", "for"), ("screening", "for"), ("do", "i", "call"), ("when", "to"), ("afraid", "of", "getting"), ("scared", "of", "getting"),
-    ("miedo", "de", "que", "me", "de"), ("miedo", "que", "me", "de"), ("cuando", "debo"), ("when", "should"), ("si", "es", "una"), ("si", "se", "trata"), ("si", "tiene", "una"), ("can", "i", "overdose"), ("can", "you", "overdose"), ("know", "if", "its"), ("si", "llego", "a"), ("si", "llegara"), ("si", "me", "da"), ("si", "me", "dan"),
+    ("miedo", "de", "que", "me", "de"), ("miedo", "que", "me", "de"), ("cuando", "debo"), ("when", "should"), ("si", "es", "una"), ("si", "se", "trata"), ("si", "tiene", "una"), ("can", "i", "overdose"), ("can", "you", "overdose"), ("know", "if", "its"), ("should", "i", "take"), ("can", "i", "take"), ("do", "i", "take"), ("debo", "tomar"), ("puedo", "tomar"), ("make", "me"), ("what", "chest", "pain"), ("si", "llego", "a"), ("si", "llegara"), ("si", "me", "da"), ("si", "me", "dan"),
 )  # fmt: skip
 
 

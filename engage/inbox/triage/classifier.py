@@ -17,6 +17,7 @@ from engage.inbox.triage.reading import LEVELS, URGENT_LABELS, Level
 
 PATH = Path(__file__).parent / "data" / "model.json.gz"
 QUIET = frozenset({"thanks", "auto_reply", "other", "survey_answer"})  # routine by themselves
+CONFIRMING = frozenset({"confirm", "missed_visit"})  # an agreement that nobody has to book
 WORDS = {
     "emergency": "an emergency", "self_harm": "a wish to harm oneself", "abuse": "abuse or violence", "symptom": "a symptom",
     "medication": "a matter of medicines", "opt_out": "a wish for no more messages", "wrong_person": "a message to the wrong person",
@@ -74,7 +75,6 @@ def classify(material: Material) -> list[Placed]:
     """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
     model = load()
     scores = model.scores(features(material))
-    matters = scores["significant"] >= model.thresholds["significant"]
     urgent = scores["urgent"] >= model.thresholds["urgent"]
     plain = [n for n in WORDS if n not in URGENT_LABELS]
     chosen = [n for n in plain if scores[n] >= model.thresholds[n]]
@@ -82,6 +82,8 @@ def classify(material: Material) -> list[Placed]:
         chosen.insert(0, max(sorted(URGENT_LABELS), key=lambda n: scores[n]))
     if not chosen:
         chosen = [max(plain, key=lambda n: scores[n] / model.thresholds[n])]
+    quiet = all(n in QUIET or (n == "accept" and material.kind in CONFIRMING) for n in chosen)
+    matters = not quiet or scores["significant"] >= model.thresholds["significant"]
     levels = [_level(n, urgent=urgent, matters=matters) for n in chosen]
     if matters and "significant" not in levels and "urgent" not in levels:
         levels[0] = "significant"

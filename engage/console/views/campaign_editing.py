@@ -12,7 +12,7 @@ from engage.campaigns.actions import CampaignError, unready
 from engage.campaigns.enrolling import chosen
 from engage.campaigns.models import Campaign, Touch
 from engage.campaigns.segments import SegmentError
-from engage.console.access import CAMPAIGNERS, StaffRequest, listed, page, viewed
+from engage.console.access import CAMPAIGNERS, CARE, StaffRequest, listed, page, viewed
 from engage.console.campaign_access import find, find_to_edit
 from engage.console.campaign_forms import CampaignForm, WordingForm, cadence_forms, planned
 from engage.console.templatetags.words import LANGUAGES
@@ -94,6 +94,8 @@ def state_of(touch: Touch, language: str) -> dict[str, Any]:
 def touch_wording(request: StaffRequest, pk: int) -> HttpResponse:
     """One touch's wording, a form for each language; saved as a new version."""
     touch = find_touch(request, pk)
+    if touch.kind != Touch.Kind.TEXT:
+        return HttpResponseRedirect(reverse("campaign_edit", args=[touch.campaign_id]))
     form = WordingForm(request.POST if request.method == "POST" else None)
     problems: list[str] = []
     if request.method == "POST" and form.is_valid():
@@ -178,6 +180,7 @@ def campaign_preview(request: StaffRequest, pk: int) -> HttpResponse:
     found = people_like(request, campaign, asked) if asked else []
     patient = picked(request, campaign)
     context: dict[str, Any] = {"campaign": campaign, "asked": asked, "found": found, "patient": patient}
+    context["care"] = request.user.role in CARE
     if patient is not None:
         viewed(request, patient, "campaign.preview", patient_id=patient.pk, campaign=campaign.pk)
         context["rehearsal"] = rehearsal.rehearse(campaign, patient)

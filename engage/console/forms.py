@@ -8,9 +8,16 @@ from django import forms
 
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.models import CareGap, Closure
-from engage.lib import clock
+from engage.caregaps.words import Words
+from engage.lib import clock, text
 
+SPANISH = {"ene": 1, "abr": 4, "ago": 8, "dic": 12}  # the beginnings that differ from the English ones
+SAID_MONTH = re.compile(
+    r"\b(?:in|last|this|of|early|late|since|en|de|desde|pasado|este) (?:early |late |el mes de )?"
+    r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|ene|abr|ago|dic)[a-z]*\b(?:,? (?:of |de |del )?(20\d\d))?"
+)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+COMMON = frozenset({"prueba", "sangre", "screening", "pressure", "presion", "control"})
 HOW = "Write it as 2025-03-14, 3/14/2025, March 2025 or 2025."
 
 
@@ -48,6 +55,15 @@ class ClosureForm(forms.Form):
         self.closers = list(measure.closers) if measure else []
         self.fields["what"].choices = [(c.slug, c.title["en"]) for c in self.closers]  # type: ignore[attr-defined]
 
+    @classmethod
+    def from_words(cls, gap: CareGap, words: str, message_id: int) -> "ClosureForm":
+        """Filled in with what the patient's words seem to say, for a person to check."""
+        form = cls(gap=gap, auto_id=f"gap{gap.pk}_%s")
+        said = text.fold(words)
+        named = (c.slug for c in form.closers if any(w in said for w in telling(c.title)))
+        form.initial = {"what": next(named, ""), "done_on": said_when(said), "message_id": message_id}
+        return form
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         written = cleaned.get("done_on")
@@ -78,20 +94,37 @@ class ClosureForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names}
 
 
+def telling(title: Words) -> list[str]:
+    """The words of a title that name the procedure, folded: "colonoscopy", "colonoscopia"."""
+    return [w for w in re.findall(r"[a-z]{6,}", text.fold(f"{title.en} {title.es}")) if w not in COMMON]
+
+
+def said_when(said: str) -> str:
+    """ "March 2026" for "in March": the last one that is past; "" when no month is named."""
+    found = SAID_MONTH.search(said)
+    if found is None:
+        return ""
+    begins, year = found.groups()
+    month = SPANISH.get(begins) or MONTHS.index(begins) + 1
+    today = clock.today()
+    past = today.year if month <= today.month else today.year - 1
+    return f"{date(int(year or past), month, 1):%B %Y}"
+
+
 def read_date(written: str) -> tuple[date, str]:
     """The first day of what was written and its precision. ValueError with a sentence for a person."""
-    text = written.strip().lower().replace(",", " ").replace(".", " ")
-    if found := re.fullmatch(r"(\d{4})", text):
+    said = written.strip().lower().replace(",", " ").replace(".", " ")
+    if found := re.fullmatch(r"(\d{4})", said):
         return _day(found[1], 1, 1), "year"
-    if found := re.fullmatch(r"(\d{4})-(\d{1,2})", text):
+    if found := re.fullmatch(r"(\d{4})-(\d{1,2})", said):
         return _day(found[1], found[2], 1), "month"
-    if found := re.fullmatch(r"(\d{1,2})/(\d{4})", text):
+    if found := re.fullmatch(r"(\d{1,2})/(\d{4})", said):
         return _day(found[2], found[1], 1), "month"
-    if found := re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", text):
+    if found := re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", said):
         return _day(found[1], found[2], found[3]), "day"
-    if found := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", text):
+    if found := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", said):
         return _day(found[3], found[1], found[2]), "day"
-    return _named_month(text.split())
+    return _named_month(said.split())
 
 
 def _named_month(words: list[str]) -> tuple[date, str]:

@@ -11,7 +11,7 @@ from engage.caregaps.models import CareGap
 from engage.console.access import StaffRequest, listed, viewed
 from engage.console.composer import Composer
 from engage.console.forms import ClosureForm
-from engage.console.thread import TONES, WORDS, marks_of, thread
+from engage.console.thread import TONES, WORDS, Bubble, marks_of, thread
 from engage.inbox import actions
 from engage.inbox.folders import BY_SLUG, FOLDERS, MOST, START, Folder, counts
 from engage.inbox.models import Conversation, Flag, Level
@@ -114,7 +114,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
     }
     if patient is None:
         return shown | strangers(request, conversation)
-    return shown | {"composer": Composer(request, conversation), "gaps": gaps_of(patient)}
+    return shown | {"composer": Composer(request, conversation), "gaps": gaps_of(patient, bubbles)}
 
 
 def tasks_of(conversation: Conversation) -> QuerySet[Task]:
@@ -123,10 +123,17 @@ def tasks_of(conversation: Conversation) -> QuerySet[Task]:
     return Task.objects.open().filter(mine).order_by("priority", "due_at")[:4]
 
 
-def gaps_of(patient: Patient) -> list[tuple[CareGap, ClosureForm]]:
-    """The open gaps, each with the form that closes it."""
+def gaps_of(patient: Patient, bubbles: list[Bubble]) -> list[tuple[CareGap, ClosureForm, bool]]:
+    """The open gaps, each with the form that closes it; filled in and open when the patient says it is done."""
     gaps = patient.gaps.filter(status=CareGap.Status.OPEN).order_by("measure", "group")
-    return [(gap, ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s")) for gap in gaps]
+    says = next((b.message for b in reversed(bubbles) if b.flaggable and b.says("already_done")), None)
+    found = []
+    for gap in gaps:
+        form = ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s")
+        if says is not None and says.about in ("", gap.about):
+            form = ClosureForm.from_words(gap, says.body, says.pk)
+        found.append((gap, form, says is not None and says.about == gap.about))
+    return found
 
 
 def strangers(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:

@@ -65,7 +65,11 @@ class Piece:
     """A run of the patient's words; `marked` ones caused a flag."""
 
     text: str
-    marked: bool = False
+    tone: str = ""  # of the flag; "" for words that caused none
+
+    @property
+    def marked(self) -> bool:
+        return bool(self.tone)
 
 
 @dataclass
@@ -83,6 +87,10 @@ class Bubble:
     unsorted: bool = False
     flaggable: bool = False  # a reply that waits: staff may say what triage missed
     checks: list[dict[str, Any]] = field(default_factory=list)
+
+    def says(self, label: str) -> bool:
+        """Whether a flag left standing says so."""
+        return any(m.flag.label == label for m in self.marks)
 
 
 def mark(flag: Flag) -> Mark:
@@ -145,15 +153,15 @@ def _bubble(message: Message, conversation: Conversation, user: User) -> Bubble:
 def pieces(body: str, flags: Iterable[Flag]) -> list[Piece]:
     """The text cut where evidence begins and ends; a flag for the whole reply underlines nothing."""
     spans = sorted(
-        (f.start, min(f.end, len(body)))
+        (f.start, min(f.end, len(body)), TONES[Level(f.level)])
         for f in flags
         if f.state != Flag.State.DISMISSED and 0 <= f.start < f.end and body[f.start : f.end] != body
     )
     found, at = [], 0
-    for start, end in spans:
+    for start, end, tone in spans:
         start = max(start, at)
         if end <= start:
             continue
-        found += [Piece(body[at:start]), Piece(body[start:end], True)]
+        found += [Piece(body[at:start]), Piece(body[start:end], tone)]
         at = end
     return [p for p in [*found, Piece(body[at:])] if p.text]

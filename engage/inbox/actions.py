@@ -10,7 +10,7 @@ from engage.audit.models import record
 from engage.inbox.arrival import receive
 from engage.inbox.flags import add_flag, confirm, dismiss
 from engage.inbox.matching import match
-from engage.inbox.models import Conversation, InboxError, Level
+from engage.inbox.models import Conversation, InboxError, Level, Reading
 from engage.inbox.permission import decide_doubt, end_texts
 from engage.lib import clock, text
 from engage.messaging import actions as messaging
@@ -190,6 +190,27 @@ def _point(conversation: Conversation) -> ContactPoint | None:
 def urgent_open(conversation: Conversation) -> bool:
     """Whether something urgent in it has no outcome yet."""
     return Task.objects.open().filter(about=conversation.about, reason=Reason.URGENT_REPLY).exists()
+
+
+def settle_urgent(about: str) -> None:
+    """After the urgent task of a conversation has ended, or is open again: the conversation's level follows it.
+
+    `about` is the task's key; nothing happens for one that names no conversation. It stays open: a person closes it.
+    """
+    kind, _, pk = about.partition(":")
+    if kind != "conversation" or not pk.isdigit():
+        return
+    with transaction.atomic():
+        conversation = Conversation.objects.select_for_update().filter(pk=pk).first()
+        if conversation is None or conversation.state != Conversation.State.OPEN:
+            return
+        if urgent_open(conversation):
+            conversation.level = Level.URGENT
+            conversation.save(update_fields=["level"])
+            return
+        urgent = Reading.objects.filter(message__in=conversation.unanswered(), level=Level.URGENT)
+        urgent.update(level=Level.SIGNIFICANT)
+        conversation.settle_level()
 
 
 def _refuse_urgent(conversation: Conversation, done: str) -> None:

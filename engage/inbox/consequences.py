@@ -198,7 +198,7 @@ def _sentence(says: str, words: str) -> str:
     if not words:
         return f"{says}: a message without words."
     short = words if len(words) <= 200 else words[:199].rstrip() + "…"
-    return f"{says}: “{short}”" if says.endswith("?") else f"{says}: “{short}”."
+    return f"{says} “{short}”" if says.endswith("?") else f"{says}: “{short}”."
 
 
 def alert(heard: Heard) -> None:

@@ -51,12 +51,12 @@ class Folder:
         values: list[Any] = []
         clinics: list[int | None] = [*user.clinic_ids(), *([None] if user.sees_unassigned else [])]
         for clinic in clinics:
-            mine: ConversationQuerySet = Conversation.objects.filter(clinic=clinic)  # type: ignore[assignment]
+            mine: ConversationQuerySet = Conversation.objects.filter(clinic=clinic)
             rows = self.choose(mine, user).filter(wanted).order_by(*self.order).values("pk")[:size]
             sql, params = rows.query.sql_with_params()
             parts.append(f"SELECT * FROM ({sql}) AS part")  # noqa: S608 - the ORM's own SQL, values apart
             values += params
-        found: ConversationQuerySet = Conversation.objects.filter(pk__in=_ids(parts, values))  # type: ignore[assignment]
+        found: ConversationQuerySet = Conversation.objects.filter(pk__in=_ids(parts, values))
         return found.order_by(*self.order)[:size]
 
     def _beyond(self, last: Conversation) -> Q:
@@ -114,7 +114,7 @@ FOLDERS = (
     ),
     Folder(
         "waiting",
-        "Waiting for the patient",
+        "Waiting",
         lambda rows, user: rows.filter(state=State.WAITING),
         order=("last_message_at", "pk"),
         counted=False,

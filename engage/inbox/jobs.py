@@ -7,10 +7,12 @@ from django.db.models.functions import Coalesce
 
 from engage.audit.models import AuditEvent, event
 from engage.inbox import arrival
-from engage.inbox.models import Conversation, Reading
+from engage.inbox.actions import settle_urgent
+from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.senders import Sender, answered_by_reply, identify
 from engage.lib import clock
 from engage.messaging.models import Message
+from engage.worklist.models import Reason, Task
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200
@@ -18,8 +20,19 @@ AT_ONCE = 200
 
 def finish_unsorted() -> int:
     """Runs the stages again over each reply where one failed; the number that are now complete."""
+    settle_handled()
     rows = Reading.objects.filter(complete=False).order_by("pk").values_list("message_id", flat=True)
     return sum(_finish(pk) for pk in list(rows[:AT_ONCE]))
+
+
+def settle_handled() -> None:
+    """Conversations still marked urgent although their urgent task has its outcome."""
+    urgent = Conversation.objects.open().filter(level=Level.URGENT)
+    abouts = {c.about for c in urgent.only("pk")[:1000]}
+    reasons = Task.objects.filter(reason=Reason.URGENT_REPLY, about__in=abouts)
+    for about in abouts - set(reasons.open().values_list("about", flat=True)):
+        if reasons.filter(about=about).exists():
+            settle_urgent(about)
 
 
 def _finish(message_id: int) -> bool:

@@ -3,8 +3,10 @@
 from datetime import date
 
 import pytest
+from django.test import override_settings
 
-from engage.console.forms import coarser, read_date
+from engage.console.forms import coarser, read_date, said_when
+from tests.base import NOON
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,21 @@ def test_the_less_exact_wins():
     assert coarser(date(2025, 3, 14), "day", "month") == (date(2025, 3, 1), "month")
     assert coarser(date(2025, 3, 14), "day", "") == (date(2025, 3, 14), "day")
     assert coarser(date(2025, 1, 1), "year", "day") == (date(2025, 1, 1), "year")
+
+
+@pytest.mark.parametrize(
+    ("said", "when"),
+    [
+        ("i already had it in march", "March 2026"),
+        ("had it done in october", "October 2025"),
+        ("in may of 2024 at the other clinic", "May 2024"),
+        ("ya me la hice en agosto", "August 2025"),
+        ("en enero del 2025", "January 2025"),
+        ("i may have had it", ""),
+        ("marching on", ""),
+        ("", ""),
+    ],
+)
+@override_settings(NOW=NOON)
+def test_the_month_a_patient_names_is_the_last_one_past(said, when):
+    assert said_when(said) == when

@@ -99,9 +99,9 @@ class Conversations(Pages):
         return self.page("conversation", self.conversation().pk, **query)
 
     def test_evidence_is_underlined_and_markup_is_not_taken_from_patients(self):
-        self.hear("<b>help</b> I have chest pain now")
+        self.hear("I have chest pain now <b>help</b>")
         page = self.open().content.decode()
-        assert "<mark>chest pain</mark>" in page
+        assert '<mark class="urgent">chest pain</mark>' in page
         assert "&lt;b&gt;help&lt;/b&gt;" in page
 
     def test_seeing_it_is_noted_and_audited(self):
@@ -310,7 +310,7 @@ class Unmatched(Pages):
 
     def test_choosing_one_moves_the_replies(self):
         page = self.do("conversation_match", self.talk.pk, patient=self.eva.pk)
-        assert page.url == self.conversation(self.eva).link
+        assert page.url == f"{self.conversation(self.eva).link}#latest"
         assert Message.objects.get(direction="in").patient == self.eva
 
     def test_a_patient_of_another_clinic_cannot_be_chosen(self):
@@ -341,6 +341,14 @@ class Closing(Pages):
     def test_the_conversation_offers_it(self):
         page = self.page("conversation", self.conversation().pk).content.decode()
         assert f"/gaps/{self.gap.pk}/close/" in page
+
+    def test_the_form_is_filled_in_from_the_patients_words(self):
+        page = self.page("conversation", self.conversation().pk)
+        ((_, form, said),) = page.context["gaps"]
+        assert said
+        assert form.initial["what"] == "colonoscopy"
+        assert form.initial["done_on"] == "March 2026"
+        assert form.initial["message_id"] == Message.objects.get(direction="in").pk
 
     def test_it_closes_the_gap_settles_the_task_and_cancels_what_was_queued(self):
         back = self.record(next="/inbox/")

@@ -136,6 +136,48 @@ class Leaving(InboxTestCase):
         assert self.conversation().state == "closed"
 
 
+class Handled(InboxTestCase):
+    """An urgent task that ended on the worklist takes the conversation off the top of the inbox."""
+
+    def setUp(self):
+        self.hear("I have chest pain")
+        self.task = Task.objects.get(reason="urgent_reply")
+
+    def finish(self):
+        worklist.finish(self.task, "emergency_handled", "Called 911 with her.", by=self.nurse)
+
+    def test_at_once(self):
+        self.finish()
+        actions.settle_urgent(self.task.about)
+        assert (self.conversation().state, self.conversation().level) == ("open", Level.SIGNIFICANT)
+
+    def test_or_by_the_job(self):
+        jobs.finish_unsorted()
+        assert self.conversation().level == Level.URGENT
+        self.finish()
+        jobs.finish_unsorted()
+        assert self.conversation().level == Level.SIGNIFICANT
+
+    def test_undone_it_is_urgent_again(self):
+        self.finish()
+        actions.settle_urgent(self.task.about)
+        worklist.reopen(self.task, by=self.nurse)
+        actions.settle_urgent(self.task.about)
+        assert self.conversation().level == Level.URGENT
+
+    def test_a_new_urgent_reply_is_urgent(self):
+        self.finish()
+        actions.settle_urgent(self.task.about)
+        self.hear("the chest pain is back, I can't breathe")
+        assert self.conversation().level == Level.URGENT
+        assert Task.objects.open().filter(reason="urgent_reply").count() == 1
+
+    def test_what_names_no_conversation_is_left_alone(self):
+        actions.settle_urgent("caregap:8")
+        actions.settle_urgent("conversation:x")
+        assert self.conversation().level == Level.URGENT
+
+
 class Flags(InboxTestCase):
     def test_not_significant_is_a_recorded_act_that_ends_the_urgent_task(self):
         self.hear("I have chest pain")

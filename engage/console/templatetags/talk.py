@@ -6,9 +6,15 @@ from django import template
 
 from engage.accounts.models import Clinic
 from engage.console.templatetags.words import local
-from engage.lib import clock
+from engage.lib import clock, phone
 
 register = template.Library()
+
+
+@register.filter
+def number(address: str) -> str:
+    """ "(617) 555-0142": a number as people read it; anything else as it is."""
+    return phone.display(address)
 
 
 @register.filter

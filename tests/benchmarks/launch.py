@@ -83,7 +83,9 @@ def timed(what: str, act):
     began = time.perf_counter()
     result = act()
     took = time.perf_counter() - began
-    print(f"{what}: {result if not hasattr(result, 'reached') else result.reached} in {took:.2f} s", flush=True)
+    print(
+        f"{what}: {result if not hasattr(result, 'reached') else result.reached} in {took:.2f} s", flush=True
+    )
     return result
 
 

@@ -11,6 +11,24 @@ from engage.messaging.models import Message
 from tests.base import NOON, CastTestCase
 
 
+def make_campaign(name: str, clinic, **more) -> Campaign:
+    campaign = Campaign.objects.create(name=name, **({"measure": "CMS130"} | more))
+    campaign.clinics.add(clinic)
+    starters.give_cadence(campaign)
+    return campaign
+
+
+def make_gap(patient, measure="CMS130", **more) -> CareGap:
+    fields = {
+        "period_start": date(2026, 1, 1),
+        "rules": "2026.1",
+        "status": "open",
+        "opened_on": date(2026, 1, 5),
+        "due_since": date(2026, 1, 1),
+    } | more
+    return CareGap.objects.create(patient=patient, measure=measure, **fields)
+
+
 class CampaignCase(CastTestCase):
     """`self.gap` is the cast patient's open gap; `self.campaign` is a draft for it."""
 
@@ -27,21 +45,11 @@ class CampaignCase(CastTestCase):
 
     @classmethod
     def make_campaign(cls, name: str, **more) -> Campaign:
-        campaign = Campaign.objects.create(name=name, **({"measure": "CMS130"} | more))
-        campaign.clinics.add(cls.clinic)
-        starters.give_cadence(campaign)
-        return campaign
+        return make_campaign(name, cls.clinic, **more)
 
     @classmethod
     def make_gap(cls, patient, measure="CMS130", **more) -> CareGap:
-        fields = {
-            "period_start": date(2026, 1, 1),
-            "rules": "2026.1",
-            "status": "open",
-            "opened_on": date(2026, 1, 5),
-            "due_since": date(2026, 1, 1),
-        } | more
-        return CareGap.objects.create(patient=patient, measure=measure, **fields)
+        return make_gap(patient, measure, **more)
 
     def launch(self) -> None:
         """Started and advanced once: the first texts are made."""

@@ -109,7 +109,7 @@ class Walk(CastTestCase):
         "flag": "flag", "message": "message", "message_undo": "out", "message_cancel": "out", "campaign": "campaign",
         "gap": "gap", "close_gap": "gap", "defer": "gap", "closure": "closure", "undo_closure": "closure",
         "reopen": "closure",
-        "enrollment": "enrollment", "template": "template", "review": "out",
+        "enrollment": "enrollment", "template": "template", "review": "out", "touch": "touch",
         "setup_clinic": "clinic", "setup_approve": "template",
     }  # fmt: skip
     WORDS = {

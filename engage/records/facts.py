@@ -108,13 +108,16 @@ class Facts:
             raise BirthDateNeeded
         return born
 
-    def load(self, items: Iterable[Item]) -> list[Item]:
-        """Writes a batch; gives back the items whose patient is not known (yet). Call inside a transaction."""
+    def load(self, items: Iterable[Item], last: bool = False) -> list[Item]:
+        """Writes a batch; gives back the items that must wait for somebody not known (yet). Call inside a transaction.
+
+        The `last` time only the patient must be known.
+        """
         found, waiting = self._read_all(items)
         self.patients.learn(r.rows[0].patient for r in found)
         ready: list[Read] = []
         for read in found:
-            if self.patients.id_of(read.rows[0].patient) is None:
+            if self.patients.id_of(read.rows[0].patient) is None or not (last or self._placed(read.rows[0])):
                 waiting.append(read.item)
             else:
                 ready.append(read)
@@ -124,6 +127,10 @@ class Facts:
         for kind, reads in by_kind.items():
             self._write(kind, reads)
         return waiting
+
+    def _placed(self, fact: Fact) -> bool:
+        """Whether a place known only by an identifier has come in."""
+        return not fact.place.identifier or self.places.id_of(fact.place) is not None
 
     def _read_all(self, items: Iterable[Item]) -> tuple[list[Read], list[Item]]:
         found, waiting = [], []

@@ -109,7 +109,7 @@ class Importer:
         self.flush()
         for items in _batches(self.waiting.take()):
             with transaction.atomic():
-                for item in self.facts.load(items):
+                for item in self.facts.load(items, last=True):
                     self.summary.reject(item, NOBODY.format(_whom(item.resource)))
         with transaction.atomic():
             self._attribute()

@@ -18,9 +18,9 @@ POPULATIONS = (
 
 
 def read_cases(path: Path) -> list[dict]:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+    content = path.read_bytes()
+    text = gzip.decompress(content) if path.suffix == ".gz" else content
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
 def load(case: dict) -> None:

@@ -1,0 +1,123 @@
+"""A gap explains itself in words, from the expressions and the record."""
+
+from datetime import date, timedelta
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from engage.caregaps import actions
+from engage.caregaps.explain import explain, sentence
+from engage.caregaps.jobs import find_gaps
+from engage.caregaps.measures import MEASURES
+from engage.caregaps.words import Words, day_text, listed
+from engage.lib import clock
+from tests.base import CastTestCase
+from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, observation, procedure, visit
+from tests.caregaps.test_find_gaps import THIS_YEAR, TODAY, Charts
+
+
+class Explaining(Charts, CastTestCase):
+    def test_the_last_fact_and_since_when(self):
+        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03"))
+        find_gaps()
+        told = explain(self.gap("CMS125"))
+        assert told.sentence == "Last mammogram 3 Feb 2023; due since 1 Jan 2025."
+        assert told.why_in == "66 years old at the end of 2026, woman and office visit on 2 Feb 2026"
+        assert told.looked_for == "Mammogram from 1 Oct 2024 to 31 Dec 2026"
+        assert told.last_fact == "Mammogram on 3 Feb 2023 (source: test)"
+        assert told.due_since == date(2025, 1, 1)
+        assert told.closes == ["Mammogram from 1 Oct 2024 to 31 Dec 2026"]
+
+    def test_in_spanish(self):
+        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03"))
+        find_gaps()
+        told = explain(self.gap("CMS125"), "es")
+        assert told.sentence == "Último registro: mamografía, 3 feb 2023; pendiente desde el 1 ene 2025."
+        assert told.why_in.startswith(
+            "66 años al final de 2026, mujer y consulta en el consultorio el 2 feb 2026"
+        )
+
+    def test_nothing_on_record_and_a_visit_of_two_years(self):
+        self.add(visit("2025-01-07T10:00:00-05:00"))
+        find_gaps()
+        told = explain(self.gap())
+        assert told.sentence == (
+            "No stool blood test, stool DNA test, sigmoidoscopy, CT colonography or colonoscopy on record;"
+            " due since 1 Jan 2026."
+        )
+        assert told.why_in.endswith("office visit on 7 Jan 2025 (by a visit of the last 24 months)")
+        assert len(told.closes) == 5 and told.closes[-1] == "Colonoscopy from 1 Jan 2017 to 31 Dec 2026"
+
+    def test_a_reading_is_told_with_its_value(self):
+        self.add(visit(THIS_YEAR), condition("I10", "2019-05-05", ICD10), blood_pressure(THIS_YEAR, 152, 95))
+        find_gaps()
+        told = explain(self.gap("CMS165"))
+        assert told.sentence == "Last blood pressure 152/95 mm Hg, 2 Feb 2026; due since 1 Jan 2026."
+        assert told.last_fact == "Blood pressure on 2 Feb 2026: 152/95 mm Hg (source: test)"
+        assert "high blood pressure since 5 May 2019" in told.why_in
+
+    def test_an_exclusion_names_its_fact(self):
+        self.add(visit(THIS_YEAR), procedure("170935008", "2026-02-03"))
+        find_gaps()
+        assert sentence(self.gap()) == "Does not apply: hospice care on 3 Feb 2026."
+        assert sentence(self.gap(), "es") == "No corresponde: atención de hospicio el 3 feb 2026."
+
+    def test_how_it_was_closed(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        closure = self.close(self.gap())
+        assert sentence(self.gap()) == "Recorded by staff: colonoscopy, Mar 2020 (the patient says so)."
+        actions.withdraw_closure(closure, self.coordinator)
+        assert sentence(self.gap()).startswith("No stool blood test")
+        self.add(procedure("44388", "2026-02-03", CPT))
+        find_gaps()
+        assert sentence(self.gap()) == "The record shows colonoscopy on 3 Feb 2026."
+
+    def test_put_off_and_left(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        actions.defer(self.gap(), TODAY + timedelta(days=2), "", self.nurse)
+        assert sentence(self.gap()).startswith("Put off until 6 Mar 2026; No stool")
+        self.patient.deceased = True
+        self.patient.save()
+        find_gaps()
+        assert sentence(self.gap()) == "The measure no longer includes this patient."
+
+    def test_explaining_one_patient_is_quick(self):
+        self.add(
+            visit(THIS_YEAR),
+            *[blood_pressure(f"2025-{m:02}-0{d}", 120, 80) for m in range(1, 13) for d in (1, 2)],
+        )
+        find_gaps()
+        gap = self.gap()
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            before = clock.machine_now()
+            explain(gap)
+            took = clock.machine_now() - before
+        assert len(queries) < 25 and took < timedelta(milliseconds=200)
+
+
+def test_every_measure_speaks_both_languages():
+    for measure in MEASURES.values():
+        assert measure.title.en and measure.title.es and measure.title.en != measure.title.es
+        assert measure.patient_title.es and measure.closers
+        for closer in measure.closers:
+            assert closer.title.en != "" and closer.title.es != "" and closer.slug == closer.branch.tag
+        for rules in measure.rule_sets.values():
+            for group in rules.groups:
+                for reason in (*group.exclusions, *group.exceptions):
+                    assert reason.words.en != reason.words.es
+                for leaf in group.numerator.facts():
+                    assert leaf.name("en") and leaf.name("es")
+
+
+def test_words():
+    assert listed(["a"]) == "a" and listed(["a", "b", "c"]) == "a, b or c" and listed([], "es") == ""
+    assert listed(["a", "b"], "es", Words("and", "y")) == "a y b"
+    assert (
+        day_text(date(2023, 1, 9), "es") == "9 ene 2023" and day_text(date(2023, 1, 9), "vi") == "9 Jan 2023"
+    )
+    assert day_text(date(2023, 1, 9), precision="month") == "Jan 2023"
+    assert day_text(date(2023, 1, 9), precision="year") == "2023"

@@ -17,7 +17,7 @@ from engage.caregaps.explain import explain
 from engage.caregaps.models import CareGap
 from engage.console.access import CARE, READERS, StaffRequest, listed, page, viewed
 from engage.console.patient_forms import ConsentForm, ContactForm, PointStateForm, PreferencesForm
-from engage.console.timeline import timeline
+from engage.console.timeline import LIMIT, timeline
 from engage.inbox.models import Conversation
 from engage.messaging.actions import suppress_address
 from engage.patients.actions import mark_contact_point, record_consent, why_unreachable
@@ -59,11 +59,13 @@ def own(request: StaffRequest, pk: int) -> Patient:
 def about(request: StaffRequest, patient: Patient) -> dict[str, Any]:
     """What the page shows, by name."""
     earlier = earlier_than(request)
+    entries = timeline(patient, earlier)
     gaps = CareGap.objects.filter(patient=patient).order_by("status", "measure").select_related("last_event")
     return {
         "patient": patient,
-        "entries": timeline(patient, earlier),
+        "entries": entries,
         "earlier": earlier,
+        "oldest": entries[-1].at.isoformat() if len(entries) >= LIMIT // 2 else "",
         "gaps": [(gap, explain(gap)) for gap in gaps],
         "tasks": Task.objects.filter(patient=patient).open().order_by("priority", "due_at"),
         "enrollments": Enrollment.objects.filter(patient=patient, state="active").select_related("campaign"),

@@ -10,6 +10,7 @@ from typing import Literal
 
 from engage.inbox.triage.reading import Level
 from engage.inbox.triage.text import fold, plain
+from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 Kind = Literal[
     "self_harm", "unsafe", "safe", "danger", "mood", "symptoms", "worse", "pain", "rating", "satisfied", "missed",
@@ -18,61 +19,21 @@ Kind = Literal[
 Value = Literal["yes", "no", "better", "same", "worse", "change", "number", "help", ""]
 
 # First match wins: the gravest questions come first.
-KINDS: tuple[tuple[Kind, str], ...] = (
-    ("self_harm", r"better off dead|hurting yourself|harm(?:ing)? yourself|hurt yourself|suicid|kill(?:ing)? yourself|wish(?:ed)? you were dead|end(?:ing)? your life|hacerse dano|lastimarse|estaria mejor muert|quitarse la vida|pensado en morir|matarse"),
-    ("unsafe", r"(?:has|have|did|does|is|are) (?:anyone|someone|somebody|anybody|your partner)[^?]{0,60}(?:hit|hurt|kick|threat|afraid|force|abus|harm)|(?:afraid|scared) of (?:your|anyone|someone|a partner)|feel unsafe|being hurt|alguien (?:le|la|lo|te)[^?]{0,40}(?:peg|golpe|lastim|amenaz|maltrat|abus)|tiene miedo de|miedo de su pareja|(?:siente|esta) insegur"),
-    ("safe", r"(?:feel|are you|you) safe|safe at home|safe (?:in|where)|(?:siente|esta) segur[oa]|segur[oa](?: oa?)? en (?:su )?(?:casa|hogar|relacion)|a salvo"),
-    ("danger", r"(?:do you have|are you having|having any|have you had|any|tiene|ha tenido)[^?]{0,40}(?:chest pain|trouble breathing|short(?:ness)? of breath|dolor de pecho|dificultad para respirar|heavy bleeding|sangrado)"),
-    ("mood", r"down or hopeless|little interest|depressed or hopeless|0 not at all 1|nearly every day|casi todos los dias|0 nunca|0 para nada|desanimad|poco interes|nervous anxious"),
-    ("symptoms", r"new (?:or worsening )?symptoms|any symptoms|side effects|symptoms since|sintomas nuevos|nuevos sintomas|algun sintoma|efectos secundarios|any (?:problems|concerns) since|fever or|any fever"),
-    ("worse", r"better,? (?:the )?same,? or worse|mejor,? igual,? o peor|better or worse|feeling (?:better|worse)"),
-    ("pain", r"pain (?:0|from 0|on a scale|level|score|1)|what is your pain|cuanto dolor|rate your pain|nivel de dolor|dolor de 0|dolor del 0"),
-    ("missed", r"missed any (?:doses|pills)|skip(?:ped)? any|olvidado (?:alguna|tomar)|(?:ha )?saltado"),
-    ("medicines", r"(?:able to get|get all of|did you get|pick(?:ed)? up|have)[^?]{0,30}(?:medicines|medications|prescriptions)|pudo (?:conseguir|obtener|surtir)[^?]{0,30}(?:medicinas|medicamentos|recetas)"),
-    ("satisfied", r"needs met|satisfied|satisfecho|quedo (?:content|conform)|were you happy|treated with respect|would you (?:come back|recommend us reply)|lo atendieron bien|atendimos bien|answer(?:ed)? all your questions"),
-    ("rating", r"0 (?:not at all )?to 10|0 10\b|1 (?:to|a) 5|1 (?:to|a) 10|de 0 a 10|del 0 al 10|del 1 al (?:5|10)|scale of|how likely|rate (?:your|us|the)|que tanto nos|como calific"),
-    ("readings", r"(?:text|send|mande|manden|envie|mandenos|report) [^?]{0,30}(?:number|numero|reading|lectura|presion|sugar|azucar|weight|peso)|check your (?:blood pressure|blood sugar|weight)|tomese la presion"),
-    ("ready", r"prescription is ready|receta esta lista|ready for pickup|lista para recoger"),
-    ("missed_visit", r"we missed you|missed your (?:appointment|visit)|no pudo llegar|falto a su cita|perdio su cita|lo extranamos"),
-    ("confirm", r"(?:reply|press|text|responda|oprima) (?:c|1|y|yes|si|s)\b[^.]{0,24}(?:confirm|keep)|to confirm|para confirmar|can you make it|will you be (?:there|coming)|podra venir|puede venir|asistira|reminder:? appointment|recordatorio|your (?:visit|appointment) is|su (?:proxima )?cita es|you have (?:a visit|an appointment)|tiene (?:una )?cita"),
-    ("refill", r"refill|surtir|resurtir|run(?:ning)? low on|acabando (?:la|el|su)|mail order"),
-    ("offer", r"reply yes|responda si|responda s\b|reply y\b|reply 1|responda 1|interested|le interesa|would you like|quisiera|reply or call|due for|le toca"),
-    ("result", r"test result|new result|nuevo resultado|portal"),
-    ("chat", r"web chat|our chat|chat de la clinica|how can we help|en que le podemos"),
-    ("open", r"how are you feeling|how have you been|como se ha sentido|como sigue|como se siente|any questions"),
-)  # fmt: skip
+KINDS: list[tuple[Kind, str]] = [tuple(row) for row in VOCABULARY["asked"]["kinds"]]
 COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in KINDS)
 
-YES = frozenset(
-    "yes y yep yup yeah yea yas yess yesss yess sure ok okay okey okie k kk si sii s sip simon claro dale c confirm confirmed confirming confirmo confirmado confirmada confirmar absolutely definitely perfect perfecto correcto correct affirmative wi sim oui da tak "
-    "да 네 예 是 好 好的 可以 có vâng dạ haan naam نعم oo opo ie haa ja bueno deacuerdo afirmativo listo lista great".split()
-) | frozenset("👍 👍🏻 👍🏼 👍🏽 👍🏾 👍🏿 ✅ ✔ ☑ 👌".split())  # fmt: skip
-NO = frozenset(
-    "no n nope nah non não nao nee нет 不 아니요 không لا hindi nop nel never nunca negative neg pass".split()
-) | {"👎"}
-BETTER = frozenset(
-    "better mejor b m good great bien improving mejorando mejorcito mejorcita fine excellent excelente".split()
-)
-SAME = frozenset("same igual s i unchanged".split())
-WORSE = frozenset("worse peor w p worst bad mal terrible awful horrible worsening empeorando".split())
-CHANGE = frozenset("r reschedule cancel change cambiar reprogramar cancelar cambio resch".split())
-WORDED = {w: i for i, w in enumerate("zero one two three four five six seven eight nine ten".split())} | {
-    w: i for i, w in enumerate("cero uno dos tres cuatro cinco seis siete ocho nueve diez".split())
-}
-LEAD = frozenset(
-    "hi hello hola hey oh well um uh id i give it a say guess pues yo les doy un una este bueno its is the about my answer".split()
-)
+YES = words_of("asked", "yes")
+NO = words_of("asked", "no")
+BETTER = words_of("asked", "better")
+SAME = words_of("asked", "same")
+WORSE = words_of("asked", "worse")
+CHANGE = words_of("asked", "change")
+WORDED: dict[str, int] = VOCABULARY["asked"]["worded"]
+LEAD = words_of("asked", "lead")
+TOKEN = re.compile(r"\d+(?:[./]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s.,!?:;()'\"-]+")
 SHORT = 5  # words of an answer that says nothing else
 OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|and|para|si|y)\s*([^,.;0-9]{2,40})", re.I)
-OPTION_WORDS: tuple[tuple[str, Value], ...] = (
-    (r"we(?:'ll| will) call you|\ble llam|confirm|keep|yes|si\b|\bschedule|book|\bprogramar|agendar|claro|agree|interested", "yes"),
-    (r"cancel|resched|change|cambiar|reprogram|move|another", "change"),
-    (r"\bno\b|decline|not|stop", "no"),
-    (r"call|speak|talk|nurse|llam|hablar|help|ayuda", "help"),
-    (r"better|mejor", "better"),
-    (r"same|igual", "same"),
-    (r"worse|peor", "worse"),
-)
+OPTION_WORDS: list[tuple[str, Value]] = [tuple(row) for row in VOCABULARY["asked"]["options"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +63,7 @@ def answer(body: str, outbound: str) -> Answer | None:
     kind = kind_of(outbound)
     if not kind:
         return None
-    tokens = [
-        t
-        for t in re.finditer(r"\d+(?:[./]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s.,!?:;()'\"-]+", body[:300])
-    ]
+    tokens = list(TOKEN.finditer(body[:300]))
     for at, token in enumerate(tokens[:7]):
         value, number = _value(token.group(), kind, outbound)
         if value:
@@ -129,15 +87,19 @@ def _value(raw: str, kind: Kind, outbound: str) -> tuple[Value, float | None]:
         )
         return (option, None) if option else ("number", number)
     if kind == "worse":
-        return next(
-            (v for v, group in (("worse", WORSE), ("same", SAME), ("better", BETTER)) if word in group), ""
-        ), None  # type: ignore[return-value]
+        return _comparison(word), None
     if kind in ("confirm", "missed_visit") and word in CHANGE:
         return "change", None
     if word in ("help", "ayuda") and kind in ("safe", "unsafe", "self_harm", "danger"):
         return "help", None
     yes_no: Value = "yes" if word in YES or word[:1] in "👍✅👌" else "no" if word in NO else ""
     return yes_no, None
+
+
+def _comparison(word: str) -> Value:
+    if word in WORSE:
+        return "worse"
+    return "same" if word in SAME else "better" if word in BETTER else ""
 
 
 def _option(number: int, outbound: str) -> Value:

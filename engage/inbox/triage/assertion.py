@@ -7,45 +7,24 @@ full stop). Everything here is per text and linear in it.
 from collections.abc import Callable
 
 from engage.inbox.triage.text import Word
+from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 Span = tuple[int, int]
 REACH = 7  # words a negation carries
-NO = frozenset(
-    "no not without denies deny denied never none nothing neither nor dont doesnt didnt isnt arent wasnt werent hasnt havent hadnt aint wouldnt nope nah zero negative sin ni nunca ningun ninguna ninguno tampoco niega jamas cero".split()
-)
+NO = words_of("assertion", "no")
 # Not being able, not knowing and not waiting deny nothing of what follows.
-NOT_DENYING = frozenset("know sure wait understand puedo puede podemos pude podia se sabe sabemos aguanto aguanta entiendo deja dejan matter care importa only just even solo solamente".split())
-LISTING = frozenset("no sin ni without denies deny nor never ningun ninguna ningun".split())  # these carry over commas
+NOT_DENYING = words_of("assertion", "not_denying")
+LISTING = words_of("assertion", "listing")
 # "no i have chest pain", "no, my chest hurts": an answer, then a sentence of its own.
-SUBJECT = frozenset(
-    "i im ive my he hes she shes his her we were they their theres there it its mi mis mother mom dad father husband wife".split()
-)
-TURN = frozenset(
-    "but however although though except just only still pero aunque solo nomas nada mas sino excepto todavia sigo sigue".split()
-) - {"nada", "mas", "nomas"}
-AFTER = frozenset("gone resolved negative better ruled disappeared".split())
-LONG_AGO = (
-    ("last", "year"), ("last", "yr"), ("years", "ago"), ("year", "ago"), ("yrs", "ago"), ("months", "ago"), ("month", "ago"), ("back", "in"),
-    ("used", "to"), ("history", "of"), ("when", "i", "had"), ("when", "he", "had"), ("when", "she", "had"), ("when", "i", "was"), ("when", "he", "was"),
-    ("when", "she", "was"), ("in", "the", "past"), ("as", "a", "kid"), ("as", "a", "child"), ("last", "month"), ("last", "summer"), ("last", "winter"), ("last", "spring"),
-    ("last", "fall"), ("last", "christmas"), ("over", "a", "year"), ("had", "a", "scare"), ("back", "when"), ("long", "time", "ago"), ("decades", "ago"),
-    ("ano", "pasado"), ("mes", "pasado"), ("hace", "anos"), ("hace", "muchos"), ("cuando", "tuve"), ("cuando", "tuvo"), ("cuando", "me", "dio"), ("cuando", "le", "dio"),
-    ("cuando", "era"), ("hace", "tiempo"), ("hace", "meses"), ("antes", "tenia"), ("cuando", "el", "infarto"), ("cuando", "estuve"), ("desde", "que", "le", "pusieron"),
-    ("desde", "que", "me", "pusieron"), ("since", "they", "put"), ("since", "the", "stent"), ("since", "the", "surgery"),
-)  # fmt: skip
+SUBJECT = words_of("assertion", "subject")
+TURN = words_of("assertion", "turn")
+AFTER = frozenset(["gone", "resolved", "negative", "better", "ruled", "disappeared"])
+LONG_AGO = tuple(tuple(row.split()) for row in VOCABULARY["assertion"]["long_ago"])
 # What brings an old thing back to now.
-NOW = frozenset(
-    "now again today tonight currently keeps still morning yesterday anoche ayer hoy ahora ahorita otra vuelta sigue siguen sigo todavia ago hours minutes horas minutos since lately".split()
-) - {"ago", "since"}
-IF = frozenset("if whenever case supposing unless".split())
-KNOW_IF = frozenset("know see sure idk ask wondering asking wonder check unsure".split())
-SUPPOSE = (
-    ("en", "caso", "de"), ("que", "hago", "si"), ("que", "pasa", "si"), ("what", "if"), ("should", "i", "get"), ("in", "case"), ("signs", "of"), ("risk", "of"),
-    ("chance", "of"), ("chances", "of"), ("can", "cause"), ("does", "it", "cause"), ("will", "it", "cause"), ("could", "cause"), ("causes",), ("prevent",), ("prevents",), ("avoid",),
-    ("para", "prevenir"), ("riesgo", "de"), ("puede", "causar"), ("puede", "dar"), ("side", "effects"), ("pamphlet",), ("article",), ("class", "on"), ("training",), ("difference", "between"),
-    ("would", "i", "know"), ("how", "do", "you", "know"), ("sintomas", "de"), ("senales", "de"), ("test", "for"), ("screen", "for"), ("screening", "for"), ("do", "i", "call"), ("when", "to"), ("afraid", "of", "getting"), ("scared", "of", "getting"),
-    ("miedo", "de", "que", "me", "de"), ("miedo", "que", "me", "de"), ("cuando", "debo"), ("when", "should"), ("si", "es", "una"), ("si", "se", "trata"), ("si", "tiene", "una"), ("can", "i", "overdose"), ("can", "you", "overdose"), ("know", "if", "its"), ("should", "i", "take"), ("can", "i", "take"), ("do", "i", "take"), ("debo", "tomar"), ("puedo", "tomar"), ("make", "me"), ("what", "chest", "pain"), ("si", "llego", "a"), ("si", "llegara"), ("si", "me", "da"), ("si", "me", "dan"),
-)  # fmt: skip
+NOW = words_of("assertion", "now")
+IF = words_of("assertion", "if")
+KNOW_IF = words_of("assertion", "know_if")
+SUPPOSE = tuple(tuple(row.split()) for row in VOCABULARY["assertion"]["suppose"])
 
 
 class Scope:
@@ -99,7 +78,9 @@ class Scope:
         crossed = self._words[first].clause - word.clause
         if crossed and at == 0 and self._words[at + 1].clause != word.clause:
             return self._texts[at + 1] in LISTING
-        return not crossed or word.text in LISTING or self._words[first - 1].clause != self._words[first].clause
+        return (
+            not crossed or word.text in LISTING or self._words[first - 1].clause != self._words[first].clause
+        )
 
     def _goes_on(self, at: int) -> bool:
         """A subject inside the reach: "that i have…", "no he pensado", "no mi pecho"."""

@@ -14,19 +14,12 @@ from typing import Any
 from engage.inbox.triage.features import Material, features
 from engage.inbox.triage.lexicon import Hit
 from engage.inbox.triage.reading import LEVELS, URGENT_LABELS, Level
+from engage.inbox.triage.vocabulary import VOCABULARY
 
 PATH = Path(__file__).parent / "data" / "model.json.gz"
 QUIET = frozenset({"thanks", "auto_reply", "other", "survey_answer"})  # routine by themselves
 CONFIRMING = frozenset({"confirm", "missed_visit"})  # an agreement that nobody has to book
-WORDS = {
-    "emergency": "an emergency", "self_harm": "a wish to harm oneself", "abuse": "abuse or violence", "symptom": "a symptom",
-    "medication": "a matter of medicines", "opt_out": "a wish for no more messages", "wrong_person": "a message to the wrong person",
-    "deceased": "a death", "accept": "an agreement", "decline": "a refusal", "reschedule": "a change of appointment",
-    "already_done": "something already done", "barrier": "something in the way", "question": "a question", "call_me": "a wish for a call",
-    "complaint": "a complaint", "language": "a need for another language", "trust": "doubt about the message",
-    "contact_update": "a change of contact details", "preference": "a preference", "thanks": "thanks", "auto_reply": "an automatic answer",
-    "survey_answer": "an answer to our question", "other": "something else",
-}  # fmt: skip
+WORDS: dict[str, str] = VOCABULARY["classifier"]["labels"]  # as in "Reads like …"
 Placed = tuple[str, Level, tuple[int, int] | None]
 
 

@@ -34,7 +34,13 @@ class Material:
 
 def features(material: Material) -> set[str]:
     """Names of the binary features of one reply."""
-    return {*_of_words(material), *_of_concepts(material), *_of_findings(material), *_of_question(material), *_of_form(material)}
+    return {
+        *_of_words(material),
+        *_of_concepts(material),
+        *_of_findings(material),
+        *_of_question(material),
+        *_of_form(material),
+    }
 
 
 def _of_words(material: Material) -> Iterator[str]:

@@ -191,9 +191,7 @@ class Lexicon:
 
     def concepts(self, places: dict[int, list[Span]]) -> list[tuple[int, str]]:
         """The named sets that words of a text belong to, in the order of the words."""
-        found = [
-            (start, name) for item, name in self._concepts.items() for start, _ in places.get(item, ())
-        ]
+        found = [(start, name) for item, name in self._concepts.items() for start, _ in places.get(item, ())]
         return sorted(found)
 
     def _hit(

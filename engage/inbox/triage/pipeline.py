@@ -1,6 +1,7 @@
 """The stages of triage in their order. A later stage may add a finding or raise the level, never lower it."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
 from engage.inbox.triage.features import Material
@@ -167,8 +168,8 @@ def _reading(material: Material, found: list[Finding]) -> Reading:
     )
 
 
-def _plain_keyword(word: Keyword | None) -> "Reading.keyword":  # type: ignore[name-defined]
-    return word.kind if word and word.kind != "start_ambiguous" else None
+def _plain_keyword(word: Keyword | None) -> Literal["stop", "start", "help"] | None:
+    return None if word is None or word.kind == "start_ambiguous" else word.kind
 
 
 def _distinct(found: list[Finding]) -> list[Finding]:

@@ -9,6 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from engage.inbox.triage.vocabulary import VOCABULARY, words_of
+
 MARKS = r"\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f"
 INVISIBLE = r"\u200b-\u200f\u2060-\u2064\ufeff\u00ad"
 # Digits first, so that 100.4, 138/84 and 7:30 stay whole; w/ and w/o are words of text-speak.
@@ -38,46 +40,9 @@ TAPBACK = re.compile(
 )
 TAG = re.compile(r"<!--[^>]{0,2000}-->|</?[a-zA-Z][^<>]{0,500}>")
 
-SPEAK = {
-    "u": "you", "ur": "your", "r": "are", "n": "and", "w": "with", "w/": "with", "w/o": "without", "b/c": "because",
-    "bc": "because", "cuz": "because", "coz": "because", "b4": "before", "pls": "please", "plz": "please",
-    "tmrw": "tomorrow", "tmw": "tomorrow", "tmr": "tomorrow", "2moro": "tomorrow", "2day": "today", "2nite": "tonight",
-    "nite": "night", "tonite": "tonight", "rn": "now", "cnt": "cant", "cannot": "cant", "dnt": "dont", 
-    "wanna": "want", "gonna": "going", "gotta": "must", "appt": "appointment", "apt": "appointment", "msg": "message",
-    "msgs": "messages", "txt": "text", "txts": "texts", "doc": "doctor", "dr": "doctor", "drs": "doctor", "bf": "boyfriend",
-    "gf": "girlfriend", "hubby": "husband", "thru": "through", "abt": "about", "ppl": "people", "sumone": "someone",
-    "q": "que", "k": "que", "xq": "porque", "pq": "porque", "xk": "porque", "tngo": "tengo",
-    "toy": "estoy", "stoy": "estoy", "pa": "para", "xfa": "porfavor", "porfa": "porfavor", "tmb": "tambien", "aseguransa": "aseguranza",
-    "havin": "having", "feelin": "feeling", "bleedin": "bleeding", "hurtin": "hurting", "goin": "going",
-    "brething": "breathing", "breathin": "breathing", "breth": "breath", "hart": "heart", "chst": "chest",
-    "preg": "pregnant", "prego": "pregnant", "wks": "weeks", "wk": "week", "hrs": "hours", "mins": "minutes", "yrs": "years",
-    "yr": "year", "bld": "blood", "kil": "kill", "myslef": "myself", "meself": "myself", "suicde": "suicide", "hosp": "hospital",
-    "orita": "ahorita", "aorita": "ahorita", "aora": "ahora", "muncho": "mucho", "muxo": "mucho", "mija": "hija", "mijo": "hijo",
-}  # fmt: skip
-FILLER = frozenset(
-    [
-        "um",
-        "uh",
-        "uhm",
-        "umm",
-        "uhh",
-        "er",
-        "erm",
-        "hmm",
-        "mm",
-        "mmm",
-        "ah",
-        "eh",
-        "este",
-        "pues",
-        "like",
-        "yall",
-        "y'all",
-        "oiga",
-        "mire",
-    ]
-)
-FILLER_SOFT = frozenset(["este", "pues", "like", "oiga", "mire"])  # words elsewhere; dropped in voice only
+SPEAK: dict[str, str] = VOCABULARY["text"]["speak"]
+FILLER = words_of("text", "filler")
+FILLER_SOFT = words_of("text", "filler_in_speech")  # words elsewhere; dropped in voice only
 
 
 @dataclass(frozen=True, slots=True)

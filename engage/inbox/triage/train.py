@@ -47,7 +47,7 @@ def replies() -> list[Reply]:
 def data_sha256() -> str:
     """The hash that ties a model to its data, lexicon included."""
     digest = hashlib.sha256()
-    for pattern in ("replies-*.jsonl", "extra-*.jsonl", "lexicon.json"):
+    for pattern in ("replies-*.jsonl", "extra-*.jsonl", "lexicon.json", "vocabulary.json"):
         for path in sorted(DATA.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -73,7 +73,7 @@ def _target(reply: Reply, name: str) -> int:
 def matrix(rows: list[set[str]], vocabulary: dict[str, int]) -> csr_matrix:
     """Binary features as a sparse matrix."""
     pairs = [(i, vocabulary[f]) for i, row in enumerate(rows) for f in sorted(row) if f in vocabulary]
-    data = np.ones(len(pairs), dtype=np.float64)
+    data: np.ndarray = np.ones(len(pairs), dtype=np.float64)
     where = ([p[0] for p in pairs], [p[1] for p in pairs])
     return csr_matrix((data, where), shape=(len(rows), len(vocabulary)))
 
@@ -126,7 +126,8 @@ def thresholds(scores: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Where each output says yes, from out-of-fold scores."""
     chosen = {}
     for j, name in enumerate(OUTPUTS):
-        truth, given = wanted[:, j].astype(bool), scores[:, j]
+        truth: np.ndarray = wanted[:, j].astype(bool)
+        given = scores[:, j]
         if name == "significant":
             value = QUIET
         elif name == "urgent":

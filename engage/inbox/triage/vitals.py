@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from engage.inbox.triage.reading import Level
 from engage.inbox.triage.text import Word
+from engage.inbox.triage.vocabulary import words_of
 
 PAIR = re.compile(r"(\d{2,3})/(\d{2,3})")
-SUGAR = frozenset("sugar sugars glucose azucar bg glucosa meter glucometer glucometro dexcom libre".split())
-OXYGEN = frozenset("oxygen oxigeno o2 spo2 ox sat sats saturacion oximeter oximetro saturation".split())
-PULSE = frozenset("pulse pulso heart rate hr bpm heartbeat latidos".split())
-HEAT = frozenset("fever fiebre temp temperature temperatura calentura".split())
-NOT_LEVEL = frozenset("am pm mg units unidades dollars dolares pills lbs libras weeks days hours".split())
-FELT = frozenset("shaky shaking tiembla temblando temblor sweating sudando blurry borroso confused dizzy mareado mareada headache cabeza chest pecho vision numb vomiting vomito vomitando pounding faint weak".split())  # fmt: skip
+SUGAR = words_of("vitals", "sugar")
+OXYGEN = words_of("vitals", "oxygen")
+PULSE = words_of("vitals", "pulse")
+HEAT = words_of("vitals", "heat")
+NOT_LEVEL = words_of("vitals", "not_level")
+FELT = words_of("vitals", "felt")
 
 
 @dataclass(frozen=True, slots=True)

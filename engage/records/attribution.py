@@ -19,14 +19,18 @@ from engage.records.registry import Places, Practitioners
 DEPTH = 6  # how far up the organizations we look
 
 
-def map_places(source: Source) -> bool:
-    """Gives each place the clinic that claims it or what it is part of; whether there is any."""
-    claimed = {
+def claims(source: Source) -> dict[str, int]:
+    """ "Organization/123" → the clinic that says so of itself."""
+    return {
         i.partition("|")[2]: clinic.pk
         for clinic in Clinic.objects.all()
         for i in clinic.identifiers
         if isinstance(i, str) and i.partition("|")[0] == source.name
     }
+
+
+def map_places(source: Source, claimed: dict[str, int]) -> None:
+    """Gives each place the clinic that claims it, or claims what it is part of."""
     places = list(Place.objects.filter(source=source))
     above = {f"{p.kind}/{p.fhir_id}": p.part_of for p in places}
     by_identifier = {
@@ -39,7 +43,6 @@ def map_places(source: Source) -> bool:
             place.clinic_id = clinic
             changed.append(place)
     Place.objects.bulk_update(changed, ["clinic"], batch_size=500)
-    return bool(claimed)
 
 
 def _claimant(
@@ -66,8 +69,8 @@ def map_practitioners(source: Source) -> None:
 class Attribution:
     """Resolves what patients refer to: organization, doctors, and the record they were merged into."""
 
-    def __init__(self, source: Source, clinic: Clinic | None) -> None:
-        self.source, self.clinic = source, clinic
+    def __init__(self, source: Source, clinic: Clinic | None, claimed: dict[str, int]) -> None:
+        self.source, self.clinic, self.claimed = source, clinic, claimed
         self.places, self.practitioners = Places(source), Practitioners(source)
         self.place_clinic = dict(
             Place.objects.filter(source=source, clinic__isnull=False).values_list("pk", "clinic_id")
@@ -92,9 +95,7 @@ class Attribution:
     def _resolve(self, patient: Patient, organization: Any, doctors: Any, replaced_by: Any) -> None:
         named = [self._doctor(Reference(*d)) for d in doctors]
         patient.pcp_id = next((doctor for doctor, _ in named if doctor), patient.pcp_id)
-        place = self.places.id_of(Reference(*organization))
-        clinic = self.place_clinic.get(place) if place else None
-        clinic = clinic or next((c for _, c in named if c), None)
+        clinic = self._clinic_of(Reference(*organization)) or next((c for _, c in named if c), None)
         if clinic and not self.clinic:
             patient.clinic_id = clinic
         survivor = Reference(*replaced_by)
@@ -102,11 +103,16 @@ class Attribution:
             others = Patient.objects.filter(source=self.source.name, fhir_id=survivor.id)
             patient.merged_into_id = others.values_list("pk", flat=True).first()
 
+    def _clinic_of(self, reference: Reference) -> int | None:
+        """The clinic of a place, which may be claimed although the record never describes it."""
+        place = self.places.id_of(reference)
+        found = self.place_clinic.get(place) if place else None
+        return found or self.claimed.get(f"{reference.type}/{reference.id}")
+
     def _doctor(self, reference: Reference) -> tuple[int | None, int | None]:
         """The practitioner and the clinic that a generalPractitioner means."""
         if reference.type == "Organization":
-            place = self.places.id_of(reference)
-            return None, self.place_clinic.get(place) if place else None
+            return None, self._clinic_of(reference)
         if reference.type == "PractitionerRole":
             doctor, place = self.roles.get(reference.id, (None, None))
             clinic = self.place_clinic.get(place) if place else None

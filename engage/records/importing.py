@@ -121,11 +121,12 @@ class Importer:
     def _attribute(self) -> None:
         practitioners = registry.Practitioners(self.source)
         for roles in _batches(self.last["PractitionerRole"].take()):
-            load_roles(roles, self.source, self.summary, practitioners.id_of, self.places.id_of)
-        claimed = attribution.map_places(self.source)
+            load_roles(roles, self.source, self.summary, practitioners, self.places)
+        claimed = attribution.claims(self.source)
+        attribution.map_places(self.source, claimed)
         if claimed:
             attribution.map_practitioners(self.source)
-        attribution.Attribution(self.source, self.clinic).apply(self.unattributed.take())
+        attribution.Attribution(self.source, self.clinic, claimed).apply(self.unattributed.take())
         if claimed and not self.clinic:
             attribution.by_latest_visit(self.source)
 

@@ -15,6 +15,7 @@ from engage.patients import contacts, zones
 from engage.patients.models import Patient
 from engage.records.facts import digest_of
 from engage.records.models import Source
+from engage.records.registry import Places, Practitioners
 from engage.records.tally import Summary
 
 COLUMNS = (
@@ -179,15 +180,16 @@ def load_roles(
     items: Iterable[Item],
     source: Source,
     summary: Summary,
-    practitioner: Callable[[Any], int | None],
-    place: Callable[[Any], int | None],
+    practitioners: Practitioners,
+    places: Places,
 ) -> None:
     """Roles come last, when those they name are known."""
     found = read_all(items, people.role, summary)
+    places.learn(place for _, r in found.values() for place in r.places)
     rows = []
     for _, r in found.values():
-        spot = next((p for p in map(place, r.places) if p), None)
-        rows.append((source.pk, r.id, practitioner(r.practitioner), spot, digest_of(r)))
+        spot = next((p for p in map(places.id_of, r.places) if p), None)
+        rows.append((source.pk, r.id, practitioners.id_of(r.practitioner), spot, digest_of(r)))
     _store(
         "records_practitionerrole",
         ("source_id", "fhir_id", "practitioner_id", "place_id", "digest"),

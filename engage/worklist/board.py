@@ -214,10 +214,8 @@ def _sources(user: User, asked: Asked, after: Place | None) -> Iterator[TaskQuer
     """What is merged: for each clinic its urgent tasks and its calm ones, from the place on."""
     for scope in _scopes(user, asked):
         rows = asked.narrow(Task.objects.filter(scope).waiting(), user)
-        urgent, calm = (
-            rows.filter(priority=Task.Priority.URGENT),
-            rows.filter(priority__gt=Task.Priority.URGENT),
-        )
+        urgent = rows.filter(priority=Task.Priority.URGENT)
+        calm = rows.exclude(priority=Task.Priority.URGENT)  # "not", so that the deadline's index is taken
         if after is None:
             yield from (urgent, calm)
         elif after.calm:

@@ -76,7 +76,7 @@ def newest_urgent(user: User) -> dict[str, Any]:
         Conversation.objects.visible_to(user).open().filter(level=Level.URGENT, last_heard_at__isnull=False)
     )
     last = talks.order_by("-last_heard_at", "-pk").values_list("pk", "last_heard_at").first()
-    if last is None:
+    if last is None or last[1] is None:
         return {}
     pk, at = last
     return {

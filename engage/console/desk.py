@@ -1,0 +1,195 @@
+"""The worklist as drawn: what each row says and why, and the panel in which one patient is acted for."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from engage.accounts.models import User
+from engage.caregaps.explain import explain
+from engage.caregaps.models import CareGap
+from engage.console.access import CARE, StaffRequest
+from engage.console.forms import ClosureForm
+from engage.console.thread import Mark, marks_of, thread
+from engage.inbox.models import Conversation, Flag
+from engage.patients.models import ContactPoint
+from engage.worklist.actions import NOTED
+from engage.worklist.board import Row, key_of
+from engage.worklist.models import Outcome, Reason, Task
+
+SAID = 4  # last messages shown in the panel
+CONVERSATION = re.compile(r"^(?:conversation:|/inbox/c/)(\d+)/?$")
+QUOTED = re.compile(r":? “.*”\.?$", re.DOTALL)
+SNOOZE = (("hour", "1 hour"), ("tomorrow", "Tomorrow 9:00"), ("days", "3 days"), ("week", "1 week"))
+
+# What a task is called where no words of the patient caused it: shape, word, tone (docs/interface.md).
+SHAPES: dict[str, tuple[str, str, str]] = {
+    Reason.URGENT_REPLY: ("▲", "Urgent", "urgent"),
+    Reason.REPLY: ("◆", "Reply", "attention"),
+    Reason.UNMATCHED_REPLY: ("?", "Whose reply", "attention"),
+    Reason.ALREADY_DONE: ("●", "Already done", "info"),
+    Reason.WANTS_VISIT: ("●", "Wants a visit", "info"),
+    Reason.MAY_CANCEL: ("●", "May cancel", "info"),
+    Reason.OPT_OUT_DOUBT: ("⊘", "Opt-out?", "attention"),
+    Reason.WRONG_PERSON: ("?", "Wrong person", "attention"),
+    Reason.NO_WAY_TO_REACH: ("◇", "No way to reach", "info"),
+    Reason.FIX_PHONE: ("◇", "Fix phone", "info"),
+    Reason.CALL: ("●", "Call", "info"),
+    Reason.DELIVERY_REVIEW: ("◇", "Delivered?", "info"),
+    Reason.NO_TEMPLATE: ("◇", "No wording", "info"),
+    Reason.CHECK_DECEASED: ("◆", "Reported deceased", "attention"),
+    Reason.OTHER: ("◇", "Other", "info"),
+}
+CALLED = (
+    Outcome.BOOKED, Outcome.WILL_CALL, Outcome.ANSWERED, Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL,
+    Outcome.WRONG_NUMBER, Outcome.HANDED_ON, Outcome.NO_LONGER_NEEDED,
+)  # fmt: skip
+# The outcomes of the number keys, nine at most, those that end such a task most often first.
+OUTCOMES: dict[str, tuple[Outcome, ...]] = {
+    Reason.URGENT_REPLY: (
+        Outcome.EMERGENCY_HANDLED, Outcome.ANSWERED, Outcome.BOOKED, Outcome.HANDED_ON, Outcome.NO_ANSWER,
+        Outcome.LEFT_VOICEMAIL, Outcome.WRONG_NUMBER, Outcome.NOT_SIGNIFICANT,
+    ),
+    Reason.REPLY: (
+        Outcome.ANSWERED, Outcome.BOOKED, Outcome.DECLINED, Outcome.WILL_CALL, Outcome.NO_ANSWER,
+        Outcome.LEFT_VOICEMAIL, Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,
+    ),
+    Reason.ALREADY_DONE: (
+        Outcome.ALREADY_DONE, Outcome.ANSWERED, Outcome.BOOKED, Outcome.DECLINED, Outcome.NO_ANSWER,
+        Outcome.LEFT_VOICEMAIL, Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,
+    ),
+    Reason.CALL: CALLED,
+    Reason.WANTS_VISIT: CALLED,
+    Reason.MAY_CANCEL: CALLED,
+    Reason.NO_WAY_TO_REACH: (
+        Outcome.CONTACT_FIXED, Outcome.BOOKED, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL, Outcome.DECLINED,
+        Outcome.HANDED_ON, Outcome.DECEASED, Outcome.NO_LONGER_NEEDED,
+    ),
+    Reason.CHECK_DECEASED: (
+        Outcome.DECEASED, Outcome.ANSWERED, Outcome.WRONG_NUMBER, Outcome.NO_ANSWER, Outcome.HANDED_ON,
+        Outcome.NOT_SIGNIFICANT,
+    ),
+}  # fmt: skip
+OTHERWISE = (
+    Outcome.ANSWERED, Outcome.CONTACT_FIXED, Outcome.WRONG_NUMBER, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL,
+    Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Why:
+    """The first column: shape and word carry the meaning, then the patient's own words."""
+
+    shape: str
+    word: str
+    tone: str
+    words: str = ""
+
+
+def conversation_id(task: Task) -> int | None:
+    """The conversation a task came from, when it came from one."""
+    found = CONVERSATION.match(task.about) or CONVERSATION.match(task.link)
+    return int(found[1]) if found else None
+
+
+def draw(rows: Iterable[Row]) -> list[Row]:
+    """Adds to each row its reasons (`whys`) and its sentences; one query for the flags of all of them."""
+    drawn = list(rows)
+    talks = {pk: row for row in drawn for task in row.tasks if (pk := conversation_id(task))}
+    flags: dict[int, list[Flag]] = {}
+    for flag in Flag.objects.filter(conversation__in=talks).exclude(state=Flag.State.DISMISSED):
+        if flag.created_at >= talks[flag.conversation_id].waiting_since - timedelta(minutes=5):
+            flags.setdefault(flag.conversation_id, []).append(flag)
+    for row in drawn:
+        mine = {pk for task in row.tasks if (pk := conversation_id(task))}
+        marks = marks_of(flag for pk in mine for flag in flags.get(pk, []))
+        row.extra["whys"] = whys(row, marks)[:3]
+        quoted = {mark.evidence for mark in marks[:3] if mark.evidence}
+        row.extra["sentences"] = [(task, sentence(task, quoted)) for task in row.tasks]
+    return drawn
+
+
+def whys(row: Row, marks: list[Mark]) -> list[Why]:
+    """The flags of the patient's words, the gravest first; then reasons that no words caused."""
+    found = [Why(m.shape, m.word, m.tone, m.evidence) for m in marks]
+    unsaid = [t for t in row.tasks if not (marks and conversation_id(t))]
+    for reason in dict.fromkeys(t.reason for t in unsaid):
+        shape, word, tone = SHAPES[reason]
+        if word not in {why.word for why in found}:
+            found.append(Why(shape, word, tone))
+    return found
+
+
+def sentence(task: Task, quoted: set[str]) -> str:
+    """The task's sentence, without the patient's words where they stand in the first column already."""
+    if any(words in task.summary for words in quoted):
+        return QUOTED.sub(".", task.summary)
+    return task.summary
+
+
+def outcomes(task: Task) -> list[tuple[str, str, str, bool]]:
+    """(value, words, number key, whether a note is required) for ending this task."""
+    urgent = task.priority == Task.Priority.URGENT
+    return [
+        (o.value, str(o.label), str(n), o in NOTED or (urgent and o == Outcome.NOT_SIGNIFICANT))
+        for n, o in enumerate(OUTCOMES.get(task.reason, OTHERWISE), 1)
+    ]
+
+
+def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
+    """Everything the panel shows about one task and the patient behind it."""
+    user, patient = request.user, task.patient
+    talk = conversation_of(task, user)
+    said, _ = thread(talk, user) if talk else ([], None)
+    holder = row.holder if row else None
+    return {
+        "task": task,
+        "row": row,
+        "panel_key": key_of(task),
+        "patient": patient,
+        "holder": holder.claimed_by if holder else None,
+        "held_until": holder.claimed_until if holder else None,
+        "conversation": talk,
+        "said": said[-SAID:],
+        "gaps": gaps_of(task),
+        "phones": phones_of(task),
+        "outcomes": outcomes(task),
+        "others": [t for t in row.tasks if t.pk != task.pk] if row else [],
+        "colleagues": colleagues(task, user),
+        "queues_to": [(v, name) for v, name in Task.Queue.choices if v != task.queue or task.owner_id],
+        "snooze": SNOOZE,
+        "may_snooze": not (row and any(t.priority == Task.Priority.URGENT for t in row.tasks)),
+    }
+
+
+def conversation_of(task: Task, user: User) -> Conversation | None:
+    mine = Conversation.objects.visible_to(user).select_related("patient")
+    if task.patient_id:
+        return mine.filter(patient=task.patient_id).first()
+    pk = conversation_id(task)
+    return mine.filter(pk=pk).first() if pk else None
+
+
+def gaps_of(task: Task) -> list[tuple[CareGap, Any, ClosureForm]]:
+    """The patient's open gaps with their explanation and the form that closes each; the one the task is about first."""
+    if not task.patient_id:
+        return []
+    rows = CareGap.objects.filter(patient=task.patient_id).open().select_related("patient", "last_event")
+    ordered = sorted(rows, key=lambda gap: (gap.about != task.about, gap.measure))
+    return [(gap, explain(gap), ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s")) for gap in ordered]
+
+
+def phones_of(task: Task) -> list[ContactPoint]:
+    if not task.patient_id:
+        return []
+    rows = ContactPoint.objects.filter(patient=task.patient_id, system=ContactPoint.System.PHONE)
+    return list(rows.exclude(value="").order_by("rank", "pk")[:3])
+
+
+def colleagues(task: Task, user: User) -> list[User]:
+    """Who else of the clinic may act for patients."""
+    rows = User.objects.filter(role__in=CARE, is_active=True).exclude(pk=user.pk)
+    if task.clinic_id:
+        rows = rows.filter(clinics=task.clinic_id)
+    return list(rows.order_by("first_name", "username").distinct()[:40])

@@ -1,0 +1,55 @@
+"""Ending tasks from the worklist, with what an outcome means beyond its task: outreach that must not go on."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from engage.accounts.models import User
+from engage.audit.models import record
+from engage.campaigns.actions import end_for_patient
+from engage.campaigns.models import Enrollment
+from engage.caregaps.models import CareGap
+from engage.messaging.actions import suppress_patient
+from engage.patients.actions import record_death
+from engage.worklist import actions
+from engage.worklist.models import Outcome, Task
+
+ENDS_OUTREACH = {Outcome.BOOKED: Enrollment.Why.STAFF, Outcome.DECLINED: Enrollment.Why.DECLINED}
+
+
+def end(tasks: Iterable[Task], outcome: str, note: str, *, by: User) -> list[Task]:
+    """Ends these tasks of one patient alike, all or none. TaskError when one of them cannot end so."""
+    with transaction.atomic():
+        ended = [actions.finish(task, outcome, note, by=by) for task in tasks]
+        for task in ended:
+            follow(task, by=by)
+    return ended
+
+
+def follow(task: Task, *, by: User) -> None:
+    """A booked visit or a "no" ends the reminders of that gap; a death ends everything."""
+    patient = task.patient
+    if patient is None:
+        return
+    if task.outcome == Outcome.DECEASED and not patient.deceased:
+        record_death(patient, None, by=by)
+        end_for_patient(patient, Enrollment.Why.DECEASED, by=by)
+        suppress_patient(patient, "The patient has died.")
+    elif task.outcome in ENDS_OUTREACH and task.about.startswith("caregap:"):
+        gap = CareGap.objects.filter(pk=task.about.removeprefix("caregap:"), patient=patient).first()
+        if gap is not None:
+            end_for_patient(patient, ENDS_OUTREACH[Outcome(task.outcome)], by=by, gap=gap)
+
+
+def take_back(tasks: Iterable[Task], *, by: User) -> list[Task]:
+    """Undo: the tasks are open again. A death told by mistake is taken back too; ended outreach stays ended."""
+    with transaction.atomic():
+        back = []
+        for task in tasks:
+            told = task.outcome == Outcome.DECEASED
+            back.append(actions.reopen(task, by=by))
+            if told and task.patient is not None and task.patient.deceased_on is None:
+                task.patient.deceased = False
+                task.patient.save(update_fields=["deceased"])
+                record(by, "patient.death_withdrawn", task.patient, patient_id=task.patient_id)
+    return back

@@ -34,7 +34,7 @@ class Scope:
         self._words = words
         self._texts = [w.text for w in words]
         self._idioms = idioms
-        self._past = self._sentences_with(LONG_AGO) | self._sentences_of_years()
+        self._past = self._sentences_with(LONG_AGO) | self._sentences_of_years() | self._sentences_of_hace()
         self._present = {w.sentence for w in words if w.text in NOW}
         self._suppose = self._starts(SUPPOSE)
 
@@ -129,6 +129,14 @@ class Scope:
 
     def _sentences_with(self, rows: tuple[tuple[str, ...], ...]) -> set[int]:
         return {self._words[i].sentence for i in self._starts(rows)}
+
+    def _sentences_of_hace(self) -> set[int]:
+        """ "hace dos años": long ago; "hace dos horas" is not."""
+        return {
+            word.sentence
+            for i, word in enumerate(self._words)
+            if word.text == "hace" and {"ano", "anos", "meses"} & set(self._texts[i + 1 : i + 4])
+        }
 
     def _sentences_of_years(self) -> set[int]:
         return {

@@ -112,7 +112,16 @@ def _question(material: Material) -> list[Finding]:
     ]
 
 
+def _is_understood(material: Material) -> bool:
+    """One word that answers our question, or a keyword: there is nothing left to classify."""
+    word, given = material.keyword, material.answer
+    listed = word is not None and word.exact and word.kind != "start_ambiguous"
+    return listed or (given is not None and len(material.words) == 1)
+
+
 def _classifier(material: Material) -> list[Finding]:
+    if _is_understood(material):
+        return []
     start, end = _edges(material.body)
     found = []
     for label, level, at in classifier.classify(material):

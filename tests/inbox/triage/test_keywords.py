@@ -1,0 +1,105 @@
+import pytest
+
+from engage.inbox.triage.keywords import keyword
+
+
+@pytest.mark.parametrize(
+    "text", ["STOP", "stop", " Stop ", "STOPALL", "unsubscribe", "Cancel", "END", "quit", "REVOKE", "OptOut"]
+)
+def test_the_provider_has_acted_on_its_own_words(text):
+    found = keyword(text)
+    assert found.kind == "stop" and found.exact and found.provider_recognises
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["opt out", "opt-out", "stop.", "STOP!!!", "STOP 🛑"]
+    + ["ＳＴＯＰ", "s.t.o.p", "S T O P", "st\u200bop", "please stop", "STPO"]
+    + ["ALTO", "pare", "BAJA", "no más", "NO MAS", "no ma\u0301s", "cancelar", "salir"],
+)  # fmt: skip
+def test_words_that_only_we_recognise(text):
+    found = keyword(text)
+    assert found.kind == "stop" and not found.provider_recognises
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop texting me",
+        "please stop sending me these messages",
+        "take me off your list",
+        "remove me from your list please",
+        "do not contact me",
+        "just leave me alone already",
+        "cease and desist",
+        "I don't want any more texts",
+        "ya no me manden mensajes",
+        "no quiero más mensajes",
+        "dejen de molestarme",
+        "quiero darme de baja",
+    ],
+)
+def test_phrases_that_revoke(text):
+    found = keyword(text)
+    assert found.kind == "stop" and not found.exact and not found.provider_recognises
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "we have got to STOP this",
+        "please cancel my appointment",
+        "I can't stop the bleeding",
+        "nomás quiero saber el precio",
+        "ya no tengo seguro",
+        "I want to end it all",
+        "do not call my daughter about this",
+        "don't call me until after 5",
+        "dont send me the kit yet",
+        "leave me alone with the nurse please",
+        "my bus stop moved",
+        "Reply STOP to opt out",
+        "sí",
+        "",
+        "🛑",
+        "\x00",
+    ],
+)
+def test_what_is_no_keyword(text):
+    assert keyword(text) is None
+
+
+def test_cancel_may_also_mean_the_visit():
+    assert keyword("CANCEL").may_cancel_visit and not keyword("STOP").may_cancel_visit
+
+
+@pytest.mark.parametrize("text", ["wrong number", "Wrong number, sorry", "número equivocado"])
+def test_a_wrong_number_is_an_opt_out_of_the_number(text):
+    assert keyword(text).kind == "stop" and keyword(text).wrong_number
+
+
+def test_yes_alone_opts_nobody_in():
+    assert keyword("YES").kind == "start_ambiguous" and keyword("YES").provider_recognises
+    assert keyword("alta").kind == "start_ambiguous"
+    assert keyword("YES please") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "ours"),
+    [
+        ("START", "start", False),
+        ("unstop", "start", False),
+        ("INICIO", "start", True),
+        ("help", "help", False),
+        ("INFO", "help", False),
+        ("ayuda", "help", True),
+    ],
+)
+def test_start_and_help(text, kind, ours):
+    assert (keyword(text).kind, keyword(text).provider_recognises) == (kind, not ours)
+
+
+def test_quoted_mail_is_not_the_answer():
+    assert keyword("unsubscribe\n\nOn Mon the clinic wrote:\n> Flu shots are here!").kind == "stop"
+    assert keyword("Thanks!\n\n> Reply\n> STOP") is None
+    assert keyword("Liked “STOP texting me”") is None

@@ -85,7 +85,8 @@ def in_words(verdict: Any, patient: Patient) -> str:
     if isinstance(verdict, policy.Held):
         if verdict.until is None:
             return f"Waits: {verdict.why}"
-        return f"Goes {moment_words(verdict.until, patient)} ({verdict.why.rstrip('.')})"
+        why = "quiet hours" if verdict.code == "quiet_hours" else verdict.why.rstrip(".")
+        return f"Goes {moment_words(verdict.until, patient)} ({why})"
     if isinstance(verdict, policy.Refused):
         return f"Cannot go: {verdict.why}"
     return "Goes now"

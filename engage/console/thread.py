@@ -116,7 +116,7 @@ def thread(
     rows = conversation.messages().select_related("author", "template", "reading")
     if before:
         rows = rows.filter(pk__lt=before)
-    newest = list(rows.prefetch_related("flags").order_by("-created_at", "-id")[: PAGE + 1])
+    newest = list(rows.prefetch_related("flags__decided_by").order_by("-created_at", "-id")[: PAGE + 1])
     earlier = newest[PAGE - 1].pk if len(newest) > PAGE else None
     bubbles = [_bubble(m, conversation, user) for m in reversed(newest[:PAGE])]
     for last, this in zip([None, *bubbles], bubbles, strict=False):

@@ -158,7 +158,7 @@ class Composing(Pages):
     def test_at_night_it_says_when_it_will_go(self):
         with override_settings(NOW=NIGHT + timedelta(days=2)):
             page = self.page("conversation", self.pk).content.decode()
-        assert "Goes at 09:00" in page
+        assert "Goes at 09:00 today (quiet hours)" in page
 
     def test_an_answer_is_queued_with_ten_seconds_to_undo(self):
         assert self.send().status_code == 302

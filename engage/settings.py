@@ -33,7 +33,7 @@ def boolean(name: str, default: bool) -> bool:
 
 def seconds(name: str, default: float, low: float = 0.0) -> float:
     try:
-        value = float(env(name, default=default))
+        value = float(env(name, default=str(default)))  # text: an int default would refuse 0.25
     except ValueError:
         raise refuse(name, env(name), "give a number of seconds") from None
     if not low <= value <= 7 * 86400:

@@ -96,7 +96,7 @@ class Delivery:
             return await self.db(self.sender.claim, ALL_LANES if free > KEPT_FREE else FIRST_LANES)
         except OperationalError as error:
             log.warning("the outbox could not be read (%s)", type(error).__name__)
-            await self.db(connection.close)
+            await self.db(_disconnect)
             await asyncio.sleep(1)
             return Batch()
 
@@ -184,8 +184,13 @@ class Delivery:
         for task in list(self.under_way):
             task.cancel()
         await self.carriers.close()
-        await self.db(connection.close)
+        await self.db(_disconnect)
         self.thread.shutdown(wait=True)
+
+
+def _disconnect() -> None:
+    """In the thread that calls it: `connection` is another object in each."""
+    connection.close()
 
 
 def run(*, drain: bool = False, settle: bool = False) -> Sender:

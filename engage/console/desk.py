@@ -13,12 +13,13 @@ from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
 from engage.console.thread import Mark, marks_of, thread
 from engage.inbox.models import Conversation, Flag
+from engage.lib import phone
 from engage.patients.models import ContactPoint
 from engage.worklist.actions import NOTED
 from engage.worklist.board import Row, key_of
 from engage.worklist.models import Outcome, Reason, Task
 
-SAID = 4  # last messages shown in the panel
+SAID = 2  # last messages shown in the panel
 CONVERSATION = re.compile(r"^(?:conversation:|/inbox/c/)(\d+)/?$")
 QUOTED = re.compile(r":? “.*”\.?$", re.DOTALL)
 SNOOZE = (("hour", "1 hour"), ("tomorrow", "Tomorrow 9:00"), ("days", "3 days"), ("week", "1 week"))
@@ -94,13 +95,16 @@ def conversation_id(task: Task) -> int | None:
 
 
 def draw(rows: Iterable[Row]) -> list[Row]:
-    """Adds to each row its reasons (`whys`) and its sentences; one query for the flags of all of them."""
+    """Adds to each row its reasons (`whys`), its sentences and, for an unknown sender, the number; two queries in all."""
     drawn = list(rows)
     talks = {pk: row for row in drawn for task in row.tasks if (pk := conversation_id(task))}
     flags: dict[int, list[Flag]] = {}
     for flag in Flag.objects.filter(conversation__in=talks).exclude(state=Flag.State.DISMISSED):
         if flag.created_at >= talks[flag.conversation_id].waiting_since - timedelta(minutes=5):
             flags.setdefault(flag.conversation_id, []).append(flag)
+    unknown = {pk: row for pk, row in talks.items() if row.patient is None}
+    for pk, address in Conversation.objects.filter(pk__in=unknown).values_list("pk", "address"):
+        unknown[pk].extra["address"] = phone.display(address)
     for row in drawn:
         mine = {pk for task in row.tasks if (pk := conversation_id(task))}
         marks = marks_of(flag for pk in mine for flag in flags.get(pk, []))
@@ -124,7 +128,8 @@ def whys(row: Row, marks: list[Mark]) -> list[Why]:
 def sentence(task: Task, quoted: set[str]) -> str:
     """The task's sentence, without the patient's words where they stand in the first column already."""
     if any(words in task.summary for words in quoted):
-        return QUOTED.sub(".", task.summary)
+        said = QUOTED.sub("", task.summary)
+        return said if said.endswith("?") else f"{said}."
     return task.summary
 
 
@@ -143,6 +148,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
     talk = conversation_of(task, user)
     said, _ = thread(talk, user) if talk else ([], None)
     holder = row.holder if row else None
+    gaps = gaps_of(task)
     return {
         "task": task,
         "row": row,
@@ -152,7 +158,8 @@ def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
         "held_until": holder.claimed_until if holder else None,
         "conversation": talk,
         "said": said[-SAID:],
-        "gaps": gaps_of(task),
+        "gaps": gaps,
+        "gaps_first": bool(gaps) and task.is_open and task.reason == Reason.ALREADY_DONE,
         "phones": phones_of(task),
         "outcomes": outcomes(task),
         "others": [t for t in row.tasks if t.pk != task.pk] if row else [],

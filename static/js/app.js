@@ -213,7 +213,7 @@
     banner(counts);
     fresh(counts);
     const down = one("[data-sender]");
-    if (down && down.textContent !== counts.sender) down.textContent = counts.sender;
+    if (down && down.textContent !== counts.sending) down.textContent = counts.sending;
     const title = (Number(counts.urgent) ? `(▲${counts.urgent}) ` : "") + document.title.replace(/^\(▲\d+\+?\) /, "");
     if (document.title !== title) document.title = title;
   }

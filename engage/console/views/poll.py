@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -22,11 +23,16 @@ MOST = 100  # counted up to this and shown as "99+": nobody acts differently on 
 @page(*EVERYONE, poll=True)
 def poll_counts(request: StaffRequest) -> HttpResponse:
     """Counts for the signed-in person's clinics; the newest urgent reply; what is new since `task` and `heard`."""
-    context: dict[str, Any] = {"sender": sender_state()}
+    context: dict[str, Any] = {"sender": cache.get_or_set("sender", sender_sentence, 1)}
     if request.user.role in CARE:
         context |= counted(request.user, request.GET.get("task", ""), request.GET.get("heard", ""))
         context |= newest_urgent(request.user) if context["urgent"] else {}
     return render(request, "components/_counts.html", context)
+
+
+def sender_sentence() -> str:
+    """What a person must know about sending, "" when all is well; read once a second for everybody who polls."""
+    return str(sender_state()["sentence"])
 
 
 def counted(user: User, since_task: str, since_heard: str) -> dict[str, str]:
@@ -72,17 +78,14 @@ def moment(text: str) -> datetime | None:
 
 def newest_urgent(user: User) -> dict[str, Any]:
     """Which urgent reply came last, how many seconds ago, and where to act on it."""
-    talks = (
-        Conversation.objects.visible_to(user).open().filter(level=Level.URGENT, last_heard_at__isnull=False)
-    )
-    last = talks.order_by("-last_heard_at", "-pk").values_list("pk", "last_heard_at").first()
-    if last is None or last[1] is None:
+    talks = Conversation.objects.visible_to(user).open().filter(level=Level.URGENT)
+    last = talks.filter(last_heard_at__isnull=False).order_by("-last_heard_at", "-pk").first()
+    if last is None or last.last_heard_at is None:
         return {}
-    pk, at = last
     return {
-        "newest": f"{pk}-{at.timestamp():.3f}",
-        "age": max(0, int((clock.now() - at).total_seconds())),
-        "href": reverse("conversation", args=[pk]),
+        "newest": f"{last.pk}-{last.last_heard_at.timestamp():.3f}",
+        "age": max(0, int((clock.now() - last.last_heard_at).total_seconds())),
+        "href": reverse("conversation", args=[last.pk]),
     }
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from engage.accounts.models import Role, User
-from engage.console.access import CAMPAIGNERS, CARE, EVERYONE, READERS
+from engage.console.access import AUDITORS, CAMPAIGNERS, CARE, EVERYONE, READERS
 
 NAVIGATION = (
     ("worklist", "Worklist", "/worklist/", CARE),
@@ -14,7 +14,7 @@ NAVIGATION = (
     ("patients", "Patients", "/patients/", READERS),
     ("campaigns", "Campaigns", "/campaigns/", (*CAMPAIGNERS, Role.COORDINATOR)),
     ("measures", "Measures", "/measures/", EVERYONE),
-    ("audit", "Audit", "/audit/", (Role.AUDITOR, Role.SUPERVISOR)),
+    ("audit", "Audit", "/audit/", AUDITORS),
     ("setup", "Set-up", "/setup/", CAMPAIGNERS),
 )
 

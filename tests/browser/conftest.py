@@ -1,4 +1,4 @@
-"""A browser for tests: the system's Chromium. Absent, these tests are skipped aloud, or fail where nothing may be skipped."""
+"""The browser of tests: the system's Chromium. Absent, they are skipped aloud, or fail where nothing may be skipped."""
 
 import os
 import shutil
@@ -50,14 +50,19 @@ def axe_violations():
     if source is None:
         from importlib.resources import files
 
-        found = [f for f in files("axe_playwright_python").iterdir() if f.name.startswith("axe") and f.name.endswith(".js")]
+        found = [
+            f
+            for f in files("axe_playwright_python").iterdir()
+            if f.name.startswith("axe") and f.name.endswith(".js")
+        ]
         source = found[0].read_text()
 
     def check(page):
         page.evaluate(source)
         result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
-            f"{v['id']} ({v['impact']}): " + "; ".join(" ".join(map(str, n["target"])) for n in v["nodes"][:4])
+            f"{v['id']} ({v['impact']}): "
+            + "; ".join(" ".join(map(str, n["target"])) for n in v["nodes"][:4])
             for v in result["violations"]
         ]
 

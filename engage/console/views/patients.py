@@ -15,7 +15,7 @@ from engage.campaigns.actions import end_for_patient
 from engage.campaigns.models import Enrollment
 from engage.caregaps.explain import explain
 from engage.caregaps.models import CareGap
-from engage.console.access import CARE, READERS, StaffRequest, listed, page, viewed
+from engage.console.access import AUDITORS, CARE, READERS, StaffRequest, listed, page, viewed
 from engage.console.patient_forms import ConsentForm, ContactForm, PointStateForm, PreferencesForm
 from engage.console.timeline import LIMIT, timeline
 from engage.inbox.models import Conversation
@@ -72,6 +72,7 @@ def about(request: StaffRequest, patient: Patient) -> dict[str, Any]:
         "conversation": Conversation.objects.filter(patient=patient).first(),
         "unreachable": why_unreachable(patient),
         "may_act": request.user.role in CARE,
+        "may_audit": request.user.role in AUDITORS,
         "contact_form": ContactForm(),
         "consent_form": ConsentForm(),
         "preferences_form": PreferencesForm(instance=patient),

@@ -27,9 +27,9 @@ RARE = 2  # a feature seen less often is left out
 STRENGTH = 1.0  # inverse regularisation (C), chosen on the tuning part
 EXTRA_WEIGHT = 1.0  # of a written reply against a real one
 SCALE = 1 / 2048  # weights are stored as 16-bit integers
-FALSE_URGENT = 0.03  # share of others that the model alone may call urgent
+FALSE_URGENT = 0.025  # share of others that the model alone may call urgent
 QUIET = 0.25  # where a reply whose every label is routine by itself matters all the same
-FALLBACK = 0.3  # what thresholds of labels are drawn towards, since each is chosen on few replies
+FALLBACK = 0.25  # what thresholds of labels are drawn towards, since each is chosen on few replies
 
 Reply = dict[str, Any]
 

@@ -93,7 +93,9 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
     found = find(request.user, pk)
     steps = counts.funnel(found)
     coming = counts.next_touches(found)
-    people = people_of(request, found)
+    tally = counts.by_state([found])[found.pk]
+    state = wanted_state(request, tally)
+    people = people_of(request, found, state)
     listed(request, "campaign.people", [e.patient_id for e in people])
     context = {
         "campaign": found,
@@ -107,7 +109,7 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
         "segment": segment_words(found),
         "zone": zone_of(found),
         "people": people,
-        "tabs": tabs_of(request, found),
+        "tabs": tabs_of(tally, state),
         "care": request.user.role in CARE,
         "acts": acts_for(request.user, found),
         "may_edit": may_edit(request.user, found),
@@ -122,27 +124,28 @@ def segment_words(campaign: Campaign) -> str:
         return str(error)
 
 
-def people_of(request: StaffRequest, campaign: Campaign) -> Any:
-    """One page of the people in the state asked for; only those of the person's own clinics."""
-    state = wanted_state(request)
+def people_of(request: StaffRequest, campaign: Campaign, state: str) -> Any:
+    """One page of the people in a state; only those of the person's own clinics."""
     rows = Enrollment.objects.filter(request.user.scope(), campaign=campaign, state=state)
     rows = rows.select_related("patient__clinic", "gap").order_by("due_at", "pk")
     return Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
 
 
-def wanted_state(request: StaffRequest) -> str:
+def wanted_state(request: StaffRequest, found: dict[str, int]) -> str:
+    """The state asked for; else the first in which there is anybody."""
     asked = request.GET.get("state", "")
-    return asked if asked in Enrollment.State.values else Enrollment.State.ACTIVE
+    if asked in Enrollment.State.values:
+        return asked
+    return next((str(s) for s in Enrollment.State.values if found.get(s)), str(Enrollment.State.ACTIVE))
 
 
-def tabs_of(request: StaffRequest, campaign: Campaign) -> list[dict[str, Any]]:
-    found, now = counts.by_state([campaign])[campaign.pk], wanted_state(request)
+def tabs_of(found: dict[str, int], now: str) -> list[dict[str, Any]]:
     return [
         {
             "href": f"?state={s.value}#people",
             "name": s.label,
             "count": found.get(s.value, 0),
-            "current": s == now,
+            "current": s.value == now,
         }
         for s in Enrollment.State
     ]

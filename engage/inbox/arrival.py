@@ -1,9 +1,10 @@
 """A reply comes in: kept once, matched, its words obeyed, read, flagged, and given to a person, in one transaction."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -22,6 +23,7 @@ from engage.messaging.models import Lane, Message
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Step = tuple[str, Callable[[], object]]
 CONTEXTS = {
     "caregap": "screening_reminder",
     "appointment": "appointment_reminder",
@@ -88,20 +90,13 @@ def attachments(raw: Mapping[str, Any]) -> str:
 
 
 def hear(message: Message, sender: Sender) -> Conversation:
-    """The conversation of the sender, opened by this reply."""
-    if sender.patient is not None:
-        found, _ = Conversation.objects.get_or_create(
-            patient=sender.patient, defaults={"address": sender.address, "clinic": sender.clinic}
-        )
-    else:
-        found, _ = Conversation.objects.get_or_create(
-            patient=None, address=sender.address, defaults={"clinic": sender.clinic}
-        )
-    conversation = (
-        Conversation.objects.select_for_update(of=("self",))
-        .select_related("patient", "clinic")
-        .get(pk=found.pk)
-    )
+    """The conversation of the sender, held until the end and opened by this reply."""
+    whose = {"patient": sender.patient} if sender.patient else {"patient": None, "address": sender.address}
+    held = Conversation.objects.select_for_update(of=("self",)).select_related("patient", "clinic")
+    conversation = held.filter(**whose).first()
+    if conversation is None:
+        first = {"address": sender.address, "clinic": sender.clinic}
+        conversation, _ = held.get_or_create(**whose, defaults=first)
     conversation.hear(message, sender.clinic, [] if sender.patient else sender.candidates)
     return conversation
 
@@ -112,42 +107,40 @@ def process(message: Message, conversation: Conversation, sender: Sender, opt_ou
     May be repeated: what is done already is not done again.
     """
     run = Run(message)
-    word = run.step("keywords", lambda: spoken(message.body, opt_out_type))
-    found = run.step("triage", lambda: read(message, sender))
+    word = run.read("keywords", lambda: spoken(message.body, opt_out_type))
+    found = run.read("triage", lambda: read(message, sender))
     if found is not None:
         found = nothing_but(word, found) if word is not None and word.exact else found
         spanish = word is not None and word.lang == "es"
-        speaks(message, conversation, "es" if spanish else found.lang)
-    if word is not None:
-        labels = found.labels if found else ()
-        run.step("words", lambda: permission.obey(message, sender, conversation, word, labels))
-    if found is not None:
-        follow(run, Heard(message, conversation, sender, found), word)
+        message.language = conversation.language = "es" if spanish else found.lang or message.language
+        message.save(update_fields=["language"])  # automatic answers are given in it
+    run.all(steps(message, conversation, sender, word, found))
     reading = conclude(run, found, obeyed=word is not None and word.kind == "stop")
-    conversation.settle_level()
+    conversation.level = conversation.graded()
+    conversation.save()
     return reading
 
 
-def speaks(message: Message, conversation: Conversation, lang: str) -> None:
-    """Notes the language of the reply, else of the record: automatic answers are given in it."""
-    message.language = conversation.language = lang or message.language
-    message.save(update_fields=["language"])
-    conversation.save(update_fields=["language"])
-
-
-def follow(run: "Run", heard: Heard, word: Keyword | None) -> None:
-    """What the findings lead to, the gravest first."""
-    message, conversation = heard.message, heard.conversation
-    run.step("flags", lambda: consequences.raise_flags(heard))
+def steps(
+    message: Message, conversation: Conversation, sender: Sender, word: Keyword | None, found: Found | None
+) -> Iterator[Step]:
+    """What a reply leads to, in order: its words first, then the gravest."""
+    if word is not None:
+        labels = found.labels if found else ()
+        yield "words", partial(permission.obey, message, sender, conversation, word, labels)
+    if found is None:
+        return
+    heard = Heard(message, conversation, sender, found)
     settled = consequences.SETTLED_BY_STOP if word is not None and word.kind == "stop" else frozenset()
-    run.step("tasks", lambda: consequences.open_tasks(heard, settled))
-    run.step("alert", lambda: consequences.alert(heard))
-    run.step("crisis reply", lambda: consequences.reply_to_crisis(heard))
-    if heard.found.suspect_opt_out and word is None:
-        run.step("doubt", lambda: permission.suspend(message, heard.sender, conversation))
-    run.step("wrong person", lambda: consequences.set_number_aside(heard))
+    yield "flags", partial(consequences.raise_flags, heard)
+    yield "tasks", partial(consequences.open_tasks, heard, settled)
+    yield "alert", partial(consequences.alert, heard)
+    yield "crisis reply", partial(consequences.reply_to_crisis, heard)
+    if found.suspect_opt_out and word is None:
+        yield "doubt", partial(permission.suspend, message, sender, conversation)
+    yield "wrong person", partial(consequences.set_number_aside, heard)
     if word is None or word.kind not in ("help", "start"):
-        run.step("campaigns", lambda: consequences.stop_nudging(heard))
+        yield "campaigns", partial(consequences.stop_nudging, heard)
 
 
 def spoken(body: str, opt_out_type: str) -> Keyword | None:
@@ -192,16 +185,18 @@ def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
     level = consequences.LEVEL[found.level] if found else Level.UNSORTED
     if found and obeyed and set(found.labels) <= consequences.SETTLED_BY_STOP and level != Level.URGENT:
         level = Level.ROUTINE
-    reading, _ = Reading.objects.update_or_create(
+    reading = Reading(
         message=run.message,
-        defaults={
-            "labels": list(found.labels) if found else [],
-            "level": level,
-            "language": found.lang if found else "",
-            "version": found.version if found else "",
-            "complete": not run.failures,
-            "failure": "; ".join(run.failures)[:200],
-        },
+        labels=list(found.labels) if found else [],
+        level=level,
+        language=found.lang if found else "",
+        version=found.version if found else "",
+        complete=not run.failures,
+        failure="; ".join(run.failures)[:200],
+    )
+    kept = ["labels", "level", "language", "version", "complete", "failure"]
+    Reading.objects.bulk_create(
+        [reading], update_conflicts=True, unique_fields=["message"], update_fields=kept
     )
     return reading
 
@@ -215,11 +210,35 @@ class Run:
     def __post_init__(self) -> None:
         self.failures: list[str] = []
 
-    def step(self, name: str, act: Callable[[], T]) -> T | None:
+    def read(self, name: str, act: Callable[[], T]) -> T | None:
+        """A stage that only reads."""
+        try:
+            return act()
+        except Exception as error:
+            self.failed(name, error)
+            return None
+
+    def all(self, steps: Iterator[Step]) -> None:
+        """Together when nothing fails; otherwise one by one, each in its own savepoint, so that one loses no other."""
+        todo = list(steps)
         try:
             with transaction.atomic():
-                return act()
+                for _, act in todo:
+                    act()
         except Exception as error:
-            log.error("message %s: %s failed with %s", self.message.pk, name, type(error).__name__)
-            self.failures.append(f"{name}: {type(error).__name__}")
-            return None
+            log.warning(
+                "message %s: %s; its steps are taken one by one", self.message.pk, type(error).__name__
+            )
+            for name, act in todo:
+                self.step(name, act)
+
+    def step(self, name: str, act: Callable[[], object]) -> None:
+        try:
+            with transaction.atomic():
+                act()
+        except Exception as error:
+            self.failed(name, error)
+
+    def failed(self, name: str, error: Exception) -> None:
+        log.error("message %s: %s failed with %s", self.message.pk, name, type(error).__name__)
+        self.failures.append(f"{name}: {type(error).__name__}")

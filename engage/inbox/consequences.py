@@ -243,6 +243,9 @@ def stop_nudging(heard: Heard) -> None:
     patient = heard.conversation.patient
     if patient is None or not is_real(heard.found.labels):
         return
+    states = (Enrollment.State.ACTIVE, Enrollment.State.COMPLETED)
+    if not Enrollment.objects.filter(patient=patient, state__in=states).exists():
+        return
     declined = "decline" in heard.found.labels and heard.found.level != "urgent"
     why = Enrollment.Why.DECLINED if declined else Enrollment.Why.REPLIED
     campaigns.end_for_patient(patient, why, by="patient")

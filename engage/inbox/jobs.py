@@ -38,7 +38,7 @@ def settle_handled() -> None:
 def _finish(message_id: int) -> bool:
     with transaction.atomic():
         message = Message.objects.select_related("patient__clinic").get(pk=message_id)
-        conversation = Conversation.of(message)
+        conversation = Conversation.of(message).lock()
         reading = arrival.process(message, conversation, _sender(message))
     return reading.complete
 

@@ -123,7 +123,7 @@ class Conversation(models.Model):
         return replies.filter(created_at__gte=self.waiting_since)
 
     def hear(self, message: Message, clinic: Clinic | None, candidates: list[int]) -> None:
-        """A reply came: open again, unread, waiting since the oldest reply nobody has answered."""
+        """A reply came: open again, unread, waiting since the oldest reply nobody has answered. Not saved here."""
         at = message.created_at
         self.state, self.snoozed_until = self.State.OPEN, None
         self.seen_by, self.seen_at = None, None
@@ -134,14 +134,16 @@ class Conversation(models.Model):
         self.last_heard_at = max(self.last_heard_at or at, at)
         self.last_message_at = max(self.last_message_at, at)
         self.level = Level.UNSORTED
-        self.save()
 
     def settle_level(self) -> None:
         """The gravest of the unanswered replies; unsorted while triage has not finished one of them."""
+        self.level = self.graded()
+        self.save(update_fields=["level"])
+
+    def graded(self) -> int:
         readings = Reading.objects.filter(message__in=self.unanswered()).values_list("level", "complete")
         levels = [level if complete else min(level, Level.UNSORTED) for level, complete in readings]
-        self.level = min(levels, default=Level.ROUTINE)
-        self.save(update_fields=["level"])
+        return min(levels, default=Level.ROUTINE)
 
 
 class Flag(models.Model):

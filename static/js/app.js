@@ -184,6 +184,9 @@
     const box = one("[data-urgent-banner]");
     if (!box) return;
     const newest = counts.newest ?? "";
+    // Whoever has the reply in front of them need not be told.
+    const here = counts.href && (location.pathname === counts.href || one(`.panel a[href="${counts.href}"]`));
+    if (here) sessionStorage.setItem(SEEN, newest);
     if (!Number(counts.urgent) || newest === seen()) box.hidden = true;
     else if (box.hidden || box.dataset.newest !== newest) {
       box.dataset.newest = newest;

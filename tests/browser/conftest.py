@@ -1,4 +1,4 @@
-"""Chromium for the tests that need a real browser: skipped aloud where it is missing, failed where nothing may be skipped."""
+"""Chromium for tests that need a browser: skipped aloud where it is missing, failed where nothing may be skipped."""
 
 import os
 import shutil
@@ -37,7 +37,9 @@ def browser_page(browser):
     page = context.new_page()
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    page.on(
+        "console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None
+    )
     yield page
     context.close()
     assert not wrong, wrong

@@ -28,8 +28,8 @@ STRENGTH = 1.0  # inverse regularisation (C), chosen on the tuning part
 EXTRA_WEIGHT = 1.0  # of a written reply against a real one
 SCALE = 1 / 2048  # weights are stored as 16-bit integers
 FALSE_URGENT = 0.025  # share of others that the model alone may call urgent
-QUIET = 0.25  # where a reply whose every label is routine by itself matters all the same
-FALLBACK = 0.25  # what thresholds of labels are drawn towards, since each is chosen on few replies
+QUIET = 0.35  # where a reply whose every label is routine by itself matters all the same
+FALLBACK = 0.3  # what thresholds of labels are drawn towards, since each is chosen on few replies
 
 Reply = dict[str, Any]
 

@@ -1,0 +1,66 @@
+"""The classifier alone, out of fold: urgent caught against false alarms, as docs/triage-curve.svg.
+
+`python -m tests.benchmarks.triage_curve` (by hand, needs requirements-dev.txt). Prints the points too.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from engage.inbox.triage import classifier, train
+
+OUT = Path("docs/triage-curve.svg")
+WIDTH, HEIGHT, LEFT, BOTTOM, MOST = 560, 340, 56, 44, 0.20  # MOST: false alarms at the right edge
+
+
+def points() -> list[tuple[float, float, float]]:
+    """(threshold, false alarms, urgent caught) over the real replies of train and tune."""
+    known = train.replies()
+    rows, wanted = [train.seen(r) for r in known], train.targets(known)
+    real = np.flatnonzero([not r["written"] for r in known])
+    scores = train.cross_validated(rows, wanted, known)[:, -1]
+    urgent = wanted[real][:, -1].astype(bool)
+    steps = np.round(np.arange(0.05, 1.0, 0.025), 3)
+    return [
+        (float(t), float((scores[~urgent] >= t).mean()), float((scores[urgent] >= t).mean())) for t in steps
+    ]
+
+
+def place(alarms: float, caught: float) -> tuple[float, float]:
+    return LEFT + alarms / MOST * (WIDTH - LEFT - 16), HEIGHT - BOTTOM - caught * (HEIGHT - BOTTOM - 16)
+
+
+def draw(curve: list[tuple[float, float, float]], chosen: float) -> str:
+    shown = [place(a, c) for _, a, c in curve if a <= MOST]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in shown)
+    _, alarms, caught = min(curve, key=lambda p: abs(p[0] - chosen))
+    x, y = place(alarms, caught)
+    grid = "".join(
+        f'<line x1="{LEFT}" y1="{place(0, c)[1]:.1f}" x2="{WIDTH - 16}" y2="{place(0, c)[1]:.1f}" stroke="#d9d7d0"/>'
+        f'<text x="{LEFT - 8}" y="{place(0, c)[1] + 4:.1f}" text-anchor="end">{c:.0%}</text>'
+        for c in (0, 0.25, 0.5, 0.75, 1)
+    ) + "".join(
+        f'<text x="{place(a, 0)[0]:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{a:.0%}</text>'
+        for a in (0, 0.05, 0.1, 0.15, 0.2)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        f'font-size="12" fill="#1d1c1a"><rect width="100%" height="100%" fill="#ffffff"/>{grid}'
+        f'<polyline points="{line}" fill="none" stroke="#1f5f8b" stroke-width="2"/>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#9b1c1c"/>'
+        f'<text x="{x + 10:.1f}" y="{y + 16:.1f}">chosen: {chosen:.2f} ({caught:.0%} at {alarms:.1%})</text>'
+        f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">false alarms among the others</text>'
+        f'<text x="{LEFT}" y="12">urgent caught, classifier alone, out of fold</text></svg>\n'
+    )
+
+
+def main() -> None:
+    curve, chosen = points(), classifier.load().thresholds["urgent"]
+    for threshold, alarms, caught in curve[1::4]:
+        print(f"{threshold:.2f}  caught {caught:.3f}  false alarms {alarms:.3f}")
+    OUT.write_text(draw(curve, chosen))
+    print(f"chosen {chosen} -> {OUT}")
+
+
+if __name__ == "__main__":
+    main()

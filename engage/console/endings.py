@@ -9,6 +9,7 @@ from engage.audit.models import record
 from engage.campaigns.actions import end_for_patient
 from engage.campaigns.models import Enrollment
 from engage.caregaps.models import CareGap
+from engage.inbox.actions import settle_urgent
 from engage.messaging.actions import suppress_patient
 from engage.patients.actions import record_death
 from engage.worklist import actions
@@ -23,6 +24,7 @@ def end(tasks: Iterable[Task], outcome: str, note: str, *, by: User) -> list[Tas
         ended = [actions.finish(task, outcome, note, by=by) for task in tasks]
         for task in ended:
             follow(task, by=by)
+            settle_urgent(task.about)
     return ended
 
 
@@ -48,6 +50,7 @@ def take_back(tasks: Iterable[Task], *, by: User) -> list[Task]:
         for task in tasks:
             told = task.outcome == Outcome.DECEASED
             back.append(actions.reopen(task, by=by))
+            settle_urgent(task.about)
             if told and task.patient is not None and task.patient.deceased_on is None:
                 task.patient.deceased = False
                 task.patient.save(update_fields=["deceased"])

@@ -28,7 +28,9 @@ def mine(request: StaffRequest, pk: int) -> Conversation:
 def back_to(conversation: Conversation, request: StaffRequest, more: str = "") -> HttpResponseRedirect:
     folder = request.POST.get("in", "")
     query = "&".join(p for p in (f"in={folder}" if folder.isalpha() else "", more) if p)
-    return HttpResponseRedirect(f"{conversation.link}?{query}#latest" if query else f"{conversation.link}#latest")
+    return HttpResponseRedirect(
+        f"{conversation.link}?{query}#latest" if query else f"{conversation.link}#latest"
+    )
 
 
 def refuse(request: StaffRequest, conversation: Conversation, error: InboxError) -> HttpResponse:

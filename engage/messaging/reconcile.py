@@ -9,7 +9,7 @@ never repeated this way.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,8 +31,9 @@ MOST_ATTEMPTS = 5  # in doubt that often: something about the message itself is 
 ABSENT_TWICE = 2
 GAPS_UNTIL_REVIEW = 3  # × LISTING_GAP without a readable list: 15 minutes
 SLACK = timedelta(minutes=2)  # the carrier's clock against ours
-AT_ONCE = 20  # listings at the same time
-MOST = 2000  # rows in one run
+AT_ONCE = 10  # listings at the same time
+MOST = 1000  # rows in one run
+CHUNK = 20  # rows settled in one transaction
 
 
 @dataclass(frozen=True)
@@ -121,18 +122,33 @@ async def look(doubts: Iterable[Doubtful], provider: Provider) -> dict[str, Seen
     return dict(await asyncio.gather(*(one(to) for to in since)))
 
 
-def settle(doubts: list[Doubtful], seen: dict[str, Seen]) -> dict[str, int]:
-    """Adopts, gives back, or hands to a person; counts by what happened."""
+def settle(doubts: Sequence[Doubtful], seen: Mapping[str, Seen]) -> dict[str, int]:
+    """Adopts, gives back, or hands to a person, in one transaction; counts by what happened."""
     done: dict[str, int] = defaultdict(int)
     by_number: dict[str, list[Doubtful]] = defaultdict(list)
     for doubt in doubts:
         by_number[doubt.to].append(doubt)
-    for to, here in by_number.items():
-        rows = seen[to].rows
-        matched = {} if rows is None else match(here, _free(rows))
-        for doubt in here:
-            done[_settle_one(doubt, rows, matched.get(doubt.message_id))] += 1
+    with transaction.atomic():
+        for to, here in by_number.items():
+            rows = seen[to].rows
+            free = None if rows is None else _free(rows)
+            matched = match(here, free or [])
+            for doubt in here:
+                done[_settle_one(doubt, free, matched.get(doubt.message_id))] += 1
     return dict(done)
+
+
+def chunks(doubts: list[Doubtful]) -> Iterator[list[Doubtful]]:
+    """A few numbers at a time, all doubts of one number together, so that claims come in between."""
+    ordered = sorted(doubts, key=lambda d: d.to)
+    chunk: list[Doubtful] = []
+    for doubt in ordered:
+        if len(chunk) >= CHUNK and doubt.to != chunk[-1].to:
+            yield chunk
+            chunk = []
+        chunk.append(doubt)
+    if chunk:
+        yield chunk
 
 
 def _free(rows: list[Listed]) -> list[Listed]:
@@ -155,11 +171,10 @@ def match(doubts: list[Doubtful], rows: list[Listed]) -> dict[int, Listed]:
     return found
 
 
-def _settle_one(doubt: Doubtful, rows: list[Listed] | None, row: Listed | None) -> str:
+def _settle_one(doubt: Doubtful, free: list[Listed] | None, row: Listed | None) -> str:
     if row is not None:
         return _adopted(doubt, row)
-    hidden = rows is not None and any(r.body is None and doubt.could_be(r) for r in _free(rows))
-    if rows is None or hidden:
+    if free is None or any(r.body is None and doubt.could_be(r) for r in free):
         return _unproven(doubt)
     return _absent(doubt)
 
@@ -232,8 +247,10 @@ def reconcile() -> dict[str, int]:
     """One run in this thread: leases, parked reports, listings. Safe to repeat, to kill and to run twice at once."""
     done = {"leases": expire_leases(), "parked": settle_parked()}
     doubts = due()
-    if doubts:
-        done |= settle(doubts, asyncio.run(_look_once(doubts)))
+    seen = asyncio.run(_look_once(doubts)) if doubts else {}
+    for chunk in chunks(doubts):
+        for key, n in settle(chunk, seen).items():
+            done[key] = done.get(key, 0) + n
     return {key: n for key, n in done.items() if n}
 
 

@@ -106,8 +106,12 @@ class Delivery:
         task.add_done_callback(self.under_way.discard)
 
     async def _deliver(self, batch: Batch) -> None:
-        answers = await outbox.hand_over(batch.parcels, self.carriers, self.sender.stops, self._refresh)
-        await self.db(self.sender.record, batch.parcels, answers)
+        try:
+            answers = await outbox.hand_over(batch.parcels, self.carriers, self.sender.stops, self._refresh)
+            await self.db(self.sender.record, batch.parcels, answers)
+        except Exception:
+            # Their leases run out and they are reconciled; the sender goes on.
+            log.exception("a micro-batch of %s could not be finished", len(batch.parcels))
 
     async def _refresh(self) -> None:
         """Many parcels ask at once; one of them reads."""
@@ -169,7 +173,8 @@ class Delivery:
                     seen = await doubt.look(doubts, provider)
                 finally:
                     await provider.close()
-                log.info("reconciled: %s", await self.db(doubt.settle, doubts, seen))
+                for chunk in doubt.chunks(doubts):
+                    log.info("reconciled: %s", await self.db(doubt.settle, chunk, seen))
 
     @staticmethod
     def _doubts() -> list[doubt.Doubtful]:

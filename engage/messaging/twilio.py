@@ -113,10 +113,18 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
     ) -> Response:
         """One request, tried once; raises what aiohttp raises, and TooMany for a 429."""
         url = settings.TWILIO_API_BASE_URL + url.removeprefix(API)
+        # A question may take its time; a POST may not, or it would outlive its lease.
+        limit = aiohttp.ClientTimeout(total=4 * settings.HTTP_TIMEOUT) if method == "GET" else None
         if auth:
             headers = {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
         async with self.session().request(
-            method, url, params=params, data=data, headers=headers, allow_redirects=False
+            method,
+            url,
+            params=params,
+            data=data,
+            headers=headers,
+            allow_redirects=False,
+            **({"timeout": limit} if limit else {}),
         ) as answer:
             if answer.status == 429:
                 raise TooMany(seconds(answer.headers.get("Retry-After")))

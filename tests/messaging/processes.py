@@ -109,7 +109,7 @@ class Senders:
         path = self.carrier.log_path
         return path.read_bytes().count(b'"accepted"') if path.exists() else 0
 
-    def wait_for(self, count: int, seconds: float = 20) -> bool:
+    def wait_for(self, count: int, seconds: float = 60) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.taken() >= count:

@@ -253,11 +253,11 @@ class Story:
         rows = rows.filter(
             contact_points__system="phone", contact_points__state="active", gaps__status="open"
         )
-        for patient in rows.order_by("id").distinct()[40:80]:
+        for patient in rows.order_by("id").distinct():
             value = patient.contact_points.filter(system="phone").first().value  # type: ignore[union-attr]
             if Patient.objects.filter(contact_points__value=value).count() == 1:
                 return patient
-        return rows.first()
+        return None
 
     def shared_number(self) -> None:
         """A reply from a phone two patients share: somebody must say whose it is."""

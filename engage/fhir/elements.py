@@ -155,11 +155,12 @@ def reference(value: Any, kind: str = "") -> Reference:
         return NOBODY
     written, shown = value.get("reference"), words(value.get("display"), 160)
     if isinstance(written, str) and written:
-        return _written(written, kind, shown)
+        return _written(written, kind, shown) if written.isprintable() else NOBODY
     named = value.get("identifier")
     if isinstance(named, dict) and isinstance(named.get("value"), str):
-        kind = value.get("type") or kind
-        return Reference(kind, identifier=f"{named.get('system') or ''}|{named['value']}", display=shown)
+        kind = words(value.get("type"), 40) or kind
+        identifier = f"{words(named.get('system'), 120)}|{words(named['value'], 120)}"
+        return Reference(kind, identifier=identifier, display=shown)
     return NOBODY
 
 

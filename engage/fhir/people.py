@@ -178,7 +178,7 @@ def practitioner(r: Resource) -> PractitionerRow:
 def identifiers(r: Resource) -> tuple[str, ...]:
     """ "system|value" of each identifier, as conditional references write them."""
     return tuple(
-        f"{i.get('system') or ''}|{i['value']}"[:250]
+        f"{words(i.get('system'), 120)}|{words(i['value'], 120)}"
         for i in things(r.get("identifier"))
         if isinstance(i.get("value"), str)
     )

@@ -35,7 +35,7 @@ def read(telecom: Telecom, rank: int, patient: int) -> ContactPoint:
 def _judge(telecom: Telecom) -> tuple[str, bool, str, str]:
     """Value, valid, state and reason. A possible number that nobody gave out stays active: the gate decides."""
     if telecom.system == "email":
-        found = telecom.value.strip().lower()
+        found = telecom.value.strip().lower()[:200]
         return (found, True, State.ACTIVE, "") if MAIL.match(found) else ("", False, State.INVALID, NO_MAIL)
     number = phone.parse(telecom.value)
     if not number.possible:

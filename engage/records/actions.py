@@ -27,8 +27,13 @@ def import_paths(
     progress: Callable[[int], None] | None = None,
     by: Any = "system:import",
 ) -> Summary:
-    """Imports FHIR files and folders. Raises FileNotFoundError before anything is read when a path is missing."""
+    """Imports FHIR files and folders. Raises FileNotFoundError when a path is missing, FileExistsError when
+    the rejects would overwrite what is to be read; before anything is read."""
     files = reading.find_files(paths)
+    if rejects and rejects.exists():
+        if any(rejects.samefile(f) for f in files):
+            raise FileExistsError(f"{rejects} is to be read: the rejects need a file of their own.")
+        rejects.unlink()  # those of an earlier run would pass for this one's
     return _import(
         (i for f in files for i in reading.read(f)), source, Summary(rejects, progress), clinic, by
     )

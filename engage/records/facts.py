@@ -89,18 +89,22 @@ class Facts:
         self.concepts, self.medications = Interner(), Medications(source)
         self.newest_before = bulk.select("SELECT COALESCE(MAX(id), 0) FROM records_event", [])[0][0]
 
+    def forget(self) -> None:
+        """After a rollback: ids learnt since may not exist."""
+        self.concepts, self.medications = Interner(), Medications(self.source)
+
     def read(self, item: Item) -> Read | None:
         """The rows of a resource; None when its patient must be known first. Raises BadResource."""
         resource = item.resource or {}
         try:
             rows = READERS[resource["resourceType"]](resource, self.birth_date)
+            return Read(item, rows, digest_of(rows))
         except (BadResource, BirthDateNeeded) as error:
             if isinstance(error, BadResource):
                 raise
             return None
         except MISSHAPEN:
             raise BadResource(NOT_FHIR) from None
-        return Read(item, rows, digest_of(rows))
 
     def birth_date(self, patient: Reference) -> date | None:
         known, born = self.patients.birth_date(patient)

@@ -3,16 +3,17 @@
 Each batch is one transaction; whatever refers to somebody not yet seen waits in a spool file until everybody is in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 import orjson
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from engage.accounts.models import Clinic
 from engage.fhir import people
+from engage.fhir.elements import words
 from engage.fhir.people import AppointmentRow, PatientRow
 from engage.fhir.reading import Item
 from engage.lib import bulk
@@ -21,11 +22,13 @@ from engage.records import attribution, registry
 from engage.records.facts import READERS, Facts, digest_of
 from engage.records.models import Place, Source
 from engage.records.people import Patients, load_places, load_practitioners, load_roles, read_all
-from engage.records.tally import Summary
+from engage.records.tally import UNREADABLE, Mark, Summary
 
 BATCH = 3000
 AT_THE_END = ("PractitionerRole", "Appointment")
 OURS = {*READERS, *AT_THE_END, "Patient", "Practitioner", "Organization", "Location", "Medication"}
+Write = Callable[[dict[str, list[Item]]], list[Item]]
+REFUSED = (DataError, IntegrityError)
 NOBODY = "It is about {}, who is not in the record."
 
 
@@ -71,7 +74,7 @@ class Importer:
         elif item.resource is None:
             self.summary.reject(item, item.problem)
         elif (kind := item.resource["resourceType"]) not in OURS:
-            self.summary.count(kind[:40], "passed_over")
+            self.summary.count(words(kind, 40) or UNREADABLE, "passed_over")
         elif kind in AT_THE_END:
             self.last[kind].put(item)
         else:
@@ -84,17 +87,46 @@ class Importer:
         batch, self.batch, self.size = self.batch, {}, 0
         if not batch:
             return
-        with transaction.atomic():
-            if "place" in batch:
-                load_places(batch["place"], self.source, self.summary)
-                self.places.refresh()
-            if "Practitioner" in batch:
-                load_practitioners(batch["Practitioner"], self.source, self.summary)
-            if "Patient" in batch:
-                self.patients.load(batch["Patient"])
-            self._medications(batch.get("Medication", []))
-            for item in self.facts.load(batch.get("fact", [])):
-                self.waiting.put(item)
+        for item in self._safely(self._write, batch):
+            self.waiting.put(item)
+
+    def _safely(self, write: Write, batch: dict[str, list[Item]]) -> list[Item]:
+        """Writes a batch in one transaction; when the database refuses a value, one by one, so that one is lost alone."""
+        before = self.summary.mark()
+        try:
+            with transaction.atomic():
+                return write(batch)
+        except REFUSED:
+            self._forget(before)
+        waiting: list[Item] = []
+        for group, items in batch.items():
+            for item in items:
+                before = self.summary.mark()
+                try:
+                    with transaction.atomic():
+                        waiting += write({group: [item]})
+                except REFUSED:
+                    self._forget(before)
+                    self.summary.reject(item, "The database refuses one of its values.")
+        return waiting
+
+    def _forget(self, before: Mark) -> None:
+        """After a rollback neither the counts nor the ids learnt since are true."""
+        self.summary.back_to(before)
+        self.known.known.clear()
+        self.facts.forget()
+        self.places = self.facts.places = registry.Places(self.source)
+
+    def _write(self, batch: dict[str, list[Item]]) -> list[Item]:
+        if "place" in batch:
+            load_places(batch["place"], self.source, self.summary)
+            self.places.refresh()
+        if "Practitioner" in batch:
+            load_practitioners(batch["Practitioner"], self.source, self.summary)
+        if "Patient" in batch:
+            self.patients.load(batch["Patient"])
+        self._medications(batch.get("Medication", []))
+        return self.facts.load(batch.get("fact", []))
 
     def _medications(self, items: list[Item]) -> None:
         for _, row in read_all(items, people.medication, self.summary).values():
@@ -108,14 +140,12 @@ class Importer:
         """Resolves what waited, refuses what refers to nobody, and gives patients their clinic and consent."""
         self.flush()
         for items in _batches(self.waiting.take()):
-            with transaction.atomic():
-                for item in self.facts.load(items, last=True):
-                    self.summary.reject(item, NOBODY.format(_whom(item.resource)))
+            for item in self._safely(lambda b: self.facts.load(b["fact"], last=True), {"fact": items}):
+                self.summary.reject(item, NOBODY.format(_whom(item.resource)))
         with transaction.atomic():
             self._attribute()
         for items in _batches(self.last["Appointment"].take()):
-            with transaction.atomic():
-                self._appointments(items)
+            self._safely(self._appointments, {"Appointment": items})
         contacts.grant_from_record(self.source.name, self.run)
 
     def _attribute(self) -> None:
@@ -130,8 +160,8 @@ class Importer:
         if claimed and not self.clinic:
             attribution.by_latest_visit(self.source)
 
-    def _appointments(self, items: list[Item]) -> None:
-        found = [(item, row) for item, row in read_all(items, people.appointment, self.summary).values()]
+    def _appointments(self, batch: dict[str, list[Item]]) -> list[Item]:
+        found = list(read_all(batch["Appointment"], people.appointment, self.summary).values())
         self.known.learn(row.patient for _, row in found)
         practitioners = registry.Practitioners(self.source)
         clinics = dict(Place.objects.filter(source=self.source).values_list("pk", "clinic_id"))
@@ -145,6 +175,7 @@ class Importer:
             clinic = next((c for s in spots if s and (c := clinics.get(s))), None)
             rows.append(self._appointment(row, patient, clinic, practitioners.id_of(row.practitioner)))
         self._store_appointments(rows)
+        return []
 
     def _appointment(
         self, row: AppointmentRow, patient: int, clinic: int | None, practitioner: int | None

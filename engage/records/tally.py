@@ -8,10 +8,12 @@ from typing import Any, TextIO
 
 import orjson
 
+from engage.fhir.elements import words
 from engage.fhir.reading import Item
 
 OUTCOMES = ("created", "updated", "unchanged", "rejected")
 UNREADABLE = "unreadable"
+Mark = tuple[dict[str, Counter[str]], int, int | None]
 MAX_KEPT = 1000  # rejects held in memory, for whoever calls from inside
 
 
@@ -37,7 +39,7 @@ class Summary:
     def reject(self, item: Item, reason: str) -> None:
         """Refuses one resource: counted, written down, and the import goes on."""
         kind = str((item.resource or {}).get("resourceType") or UNREADABLE)
-        self.count(kind[:40], "rejected")
+        self.count(words(kind, 40) or UNREADABLE, "rejected")
         self._write(item, {"reason": reason})
 
     def note(self, item: Item, reason: str) -> None:
@@ -57,6 +59,20 @@ class Summary:
             self.rejects_file.touch(mode=0o600)
             self._file = self.rejects_file.open("w", encoding="utf-8")
         self._file.write(orjson.dumps(row).decode() + "\n")
+
+    def mark(self) -> Mark:
+        """Where things stand, for `back_to`."""
+        place = self._file.tell() if self._file else None
+        return {k: Counter(c) for k, c in self.counts.items()}, len(self.rejects), place
+
+    def back_to(self, mark: Mark) -> None:
+        """Takes back what was counted and written since: its transaction was."""
+        counts, kept, place = mark
+        self.counts = {k: Counter(c) for k, c in counts.items()}
+        del self.rejects[kept:]
+        if self._file:
+            self._file.seek(place or 0)
+            self._file.truncate()
 
     def close(self) -> None:
         if self._file:

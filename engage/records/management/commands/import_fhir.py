@@ -44,6 +44,8 @@ class Command(BaseCommand):
             )
         except FileNotFoundError as error:
             raise CommandError(f"There is no file or folder {error}.") from None
+        except OSError as error:
+            raise CommandError(str(error)) from None
         if sys.stderr.isatty():
             self.stderr.write("")
         for line in summary.lines():

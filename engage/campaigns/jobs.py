@@ -3,56 +3,27 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
 
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import transaction
 
 from engage.accounts.models import Clinic
 from engage.audit.models import record
 from engage.campaigns import cadence, enrolling
-from engage.campaigns.actions import message_key
 from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.campaigns.segments import SegmentError
+from engage.campaigns.touching import make_due_touches
 from engage.caregaps.models import CareGap
 from engage.lib import clock
-from engage.messaging import actions as message_actions
-from engage.messaging import templates
-from engage.messaging.models import Message, Template
 from engage.worklist import actions as task_actions
 from engage.worklist.models import Outcome, Reason, Task
 
 log = logging.getLogger(__name__)
-BATCH = 50  # touches in one transaction: on SQLite nobody else writes meanwhile
 BUDGET = 240.0  # machine seconds; the schedule comes again after 300
-UNSETTLED = (
-    Message.State.QUEUED,
-    Message.State.HELD,
-    Message.State.SENDING,
-    Message.State.IN_DOUBT,
-    Message.State.NEEDS_REVIEW,
-)
-LOOK_AGAIN = timedelta(hours=4)  # when the text before is still waiting to go
-AFTER_FAULT = timedelta(hours=1)  # when making a touch failed: it must not hold up the others
-CALL_WITHIN = 2  # working days
 State = Enrollment.State
 Why = Enrollment.Why
 Progress = Callable[[str, int], None]  # what, and how many so far
 BY = "system:advance_campaigns"
-# The gate's refusals as the reason an enrollment ends; anything else: texts are not possible.
-ENDS = {
-    "opted_out": Why.OPTED_OUT,
-    "deceased": Why.DECEASED,
-    "confidential": Why.CONFIDENTIAL,
-    "no_consent": Why.NO_CONSENT,
-    "no_number": Why.NO_NUMBER,
-    "number_unusable": Why.NO_NUMBER,
-    "number_invalid": Why.NO_NUMBER,
-    "gap_cap": Why.RECENT,
-}
-NOT_MADE = (Message.State.SUPPRESSED, Message.State.FAILED, Message.State.EXPIRED)
-SILENT = (Why.OPTED_OUT, Why.DECEASED, Why.CONFIDENTIAL)  # nor does a call come after these
 
 
 def advance(budget: float | None = BUDGET, progress: Progress | None = None) -> dict[str, int]:
@@ -149,157 +120,6 @@ def ask_for_wording(campaign: Campaign) -> None:
     settled = [about for about in asked.values_list("about", flat=True) if about not in still]
     if settled:
         task_actions.close_about(settled, Outcome.BY_SYSTEM, "Nobody waits for wording any more.")
-
-
-def due(limit: int = BATCH) -> QuerySet[Enrollment]:
-    """Enrollments with a touch to make now, in running campaigns only."""
-    ready = Enrollment.objects.active().filter(
-        due_at__lte=clock.now(), campaign__state=Campaign.State.RUNNING, gap__status=CareGap.Status.OPEN
-    )
-    if connection.features.has_select_for_update_skip_locked:
-        ready = ready.select_for_update(skip_locked=True, of=("self",))
-    return ready.select_related("campaign__stream", "gap", "patient__clinic").order_by("due_at", "pk")[:limit]
-
-
-def make_due_touches() -> Counter[str]:
-    """One batch in one transaction; empty when nothing is due. A patient whose touch fails is set aside alone."""
-    done: Counter[str] = Counter()
-    with transaction.atomic():
-        batch = list(due())
-        waiting = unsettled(batch)
-        touches = touches_of(batch)
-        for enrollment in batch:
-            try:
-                with transaction.atomic():
-                    done[make(enrollment, touches[enrollment.campaign_id], waiting)] += 1
-            except Exception:
-                log.exception("enrollment %s: its touch could not be made", enrollment.pk)
-                set_aside(enrollment)
-                done["failed"] += 1
-    return done
-
-
-def unsettled(batch: Sequence[Enrollment]) -> dict[str, datetime | None]:
-    """Keys of the texts before that have not left yet, with the moment before which they cannot."""
-    keys = [message_key(e, e.position - back) for e in batch for back in (1, 2) if e.position > back]
-    waiting = Message.objects.filter(key__in=keys, state__in=UNSETTLED)
-    return dict(waiting.values_list("key", "not_before"))
-
-
-def touches_of(batch: Sequence[Enrollment]) -> dict[int, list[Touch]]:
-    by_campaign: dict[int, list[Touch]] = {e.campaign_id: [] for e in batch}
-    for touch in Touch.objects.filter(campaign__in=by_campaign).order_by("position"):
-        by_campaign[touch.campaign_id].append(touch)
-    return by_campaign
-
-
-def make(enrollment: Enrollment, touches: list[Touch], waiting: dict[str, datetime | None]) -> str:
-    """Makes the touch that is due and sets the date of the next; what happened, as a word to count."""
-    ahead = [t for t in touches if t.position >= enrollment.position]
-    if not ahead:
-        complete(enrollment)
-        return "completed"
-    touch, enrollment.position = ahead[0], ahead[0].position
-    before = [
-        key for back in (1, 2) if (key := message_key(enrollment, enrollment.position - back)) in waiting
-    ]
-    if before:
-        postpone(enrollment, max(waiting[before[0]] or clock.now(), clock.now()) + LOOK_AGAIN)
-        return "waiting"
-    if touch.kind == Touch.Kind.CALL_TASK:
-        open_call(enrollment)
-    elif template := templates.pick(
-        touch.template_key, enrollment.patient.language, enrollment.patient.clinic
-    ):
-        message = send(enrollment, template)
-        if message.state in NOT_MADE:
-            return refused(enrollment, message, ahead[1:])
-    else:  # never silently in another language
-        open_call(enrollment, Reason.NO_TEMPLATE, "there is no approved wording in their language")
-    step(enrollment, ahead[1:])
-    return str(touch.kind)
-
-
-def send(enrollment: Enrollment, template: Template) -> Message:
-    """The text of the touch that is due, handed to the gate; made once, by its key."""
-    patient = enrollment.patient
-    return message_actions.queue(
-        body=templates.render(template.body, patient, patient.clinic),
-        key=message_key(enrollment, enrollment.position),
-        patient=patient,
-        stream=enrollment.campaign.stream,
-        about=enrollment.gap.about,
-        language=template.language,
-        template=template,
-        clinic=patient.clinic,
-    )
-
-
-def refused(enrollment: Enrollment, message: Message, ahead: list[Touch]) -> str:
-    """The gate said no for good: a call by staff is next when the cadence has one and the reason allows it."""
-    why = ENDS.get(str(message.verdict.get("code", "")), Why.CANNOT_TEXT)
-    calls = [t for t in ahead if t.kind == Touch.Kind.CALL_TASK]
-    if calls and why not in SILENT and not enrollment.patient.do_not_call:
-        enrollment.position, enrollment.due_at = calls[0].position, clock.now()
-        enrollment.save(update_fields=["position", "due_at"])
-    else:
-        enrollment.state, enrollment.why, enrollment.ended_at = State.ENDED, why, clock.now()
-        enrollment.save(update_fields=["state", "why", "ended_at"])
-    return "refused"
-
-
-def open_call(
-    enrollment: Enrollment, reason: Reason = Reason.CALL, because: str = "texts have had no answer"
-) -> None:
-    clinic = enrollment.patient.clinic
-    zone = clinic.time_zone if clinic else enrolling.zone_of(enrollment.campaign)
-    task_actions.open_task(
-        reason=reason,
-        summary=f"Call about “{enrollment.campaign.name}”: {because}.",
-        about=enrollment.gap.about,
-        due_at=cadence.closing_time(clock.now(), CALL_WITHIN, zone),
-        clinic=clinic,
-        patient=enrollment.patient,
-        opened_by=f"campaign:{enrollment.campaign_id}",
-    )
-
-
-def step(enrollment: Enrollment, ahead: list[Touch]) -> None:
-    """On to the next touch; a wait counts from now, when the touch before was made."""
-    if not ahead:
-        complete(enrollment)
-        return
-    clinic = enrollment.patient.clinic
-    zone = clinic.time_zone if clinic else enrolling.zone_of(enrollment.campaign)
-    enrollment.position, enrollment.due_at = ahead[0].position, cadence.after(clock.now(), ahead[0], zone)
-    enrollment.save(update_fields=["position", "due_at"])
-
-
-def complete(enrollment: Enrollment) -> None:
-    enrollment.state, enrollment.ended_at = State.COMPLETED, clock.now()
-    enrollment.save(update_fields=["state", "ended_at"])
-
-
-def postpone(enrollment: Enrollment, until: datetime) -> None:
-    enrollment.due_at = until
-    enrollment.save(update_fields=["due_at"])
-
-
-def set_aside(enrollment: Enrollment) -> None:
-    """Later again, and a task so that somebody sees it."""
-    Enrollment.objects.filter(pk=enrollment.pk).update(due_at=clock.now() + AFTER_FAULT)
-    clinic = enrollment.patient.clinic
-    task_actions.open_task(
-        reason=Reason.OTHER,
-        summary=f"The next step of “{enrollment.campaign.name}” could not be made for this patient.",
-        about=enrollment.gap.about,
-        due_at=cadence.closing_time(clock.now(), CALL_WITHIN, enrolling.zone_of(enrollment.campaign)),
-        clinic=clinic,
-        patient=enrollment.patient,
-        queue=Task.Queue.SUPERVISORS,
-        opened_by=f"campaign:{enrollment.campaign_id}",
-        link=f"/campaigns/{enrollment.campaign_id}/",
-    )
 
 
 def finish() -> int:

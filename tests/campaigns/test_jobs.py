@@ -3,9 +3,10 @@ from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
-from engage.campaigns import actions, jobs
+from engage.campaigns import actions, jobs, touching
 from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.caregaps.models import CareGap
 from engage.messaging.models import Message, Template
@@ -205,7 +206,7 @@ class PoisonTests(CampaignCase):
             body="{first_name} {diagnosis} STOP"
         )
         poisoned = self.make_gap(self.make_patient("Bo", "Lee", "+16175550150", language="es"))
-        with self.assertLogs("engage.campaigns.jobs", "ERROR") as logs:
+        with self.assertLogs("engage.campaigns.touching", "ERROR") as logs:
             self.launch()
         assert self.texts().count() == 1
         assert self.texts(poisoned).count() == 0
@@ -219,7 +220,7 @@ class PoisonTests(CampaignCase):
         Template.objects.update(body="{diagnosis}")
         actions.start(self.campaign, self.administrator)
         with (
-            self.assertLogs("engage.campaigns.jobs", "ERROR"),
+            self.assertLogs("engage.campaigns.touching", "ERROR"),
             pytest.raises(CommandError, match="1 could not"),
         ):
             call_command("advance_campaigns")
@@ -235,8 +236,40 @@ class NoTimeLeftTests(CampaignCase):
         for n in range(3):
             self.make_gap(self.make_patient(f"P{n}", "Lee", f"+1617555{n:04}"))
         actions.start(self.campaign, self.administrator)
-        with patch.object(jobs, "BATCH", 2):
+        with patch.object(touching, "BATCH", 2):
             jobs.advance(budget=0)
             assert Message.objects.count() == 0
             jobs.advance(None)
         assert Message.objects.count() == 4
+
+
+class BatchTests(CampaignCase):
+    def test_a_batch_costs_the_same_few_questions_whatever_its_size(self):
+        for n in range(40):
+            self.make_gap(self.make_patient(f"P{n}", "Lee", f"+1617555{n:04}"))
+        actions.start(self.campaign, self.administrator)
+        jobs.take_in(self.campaign)
+        with CaptureQueriesContext(connection) as asked:
+            assert touching.make_due_touches() == {"text": 41}
+        assert len(asked) < 150  # a savepoint around each turn is two of them, and no question to the data
+        assert len([q for q in asked if "SAVEPOINT" not in q["sql"]]) <= 24
+
+    def test_a_batch_that_cannot_be_written_at_once_goes_one_by_one(self):
+        other = self.make_gap(self.make_patient("Bo", "Lee", "+16175550150"))
+        actions.start(self.campaign, self.administrator)
+        with connection.cursor() as cursor:
+            cursor.execute(poison_trigger(f"campaign:{self.campaign.pk}:{other.pk}:1"))
+        with self.assertLogs("engage.campaigns.touching", "ERROR"):
+            assert jobs.advance(None) == {"enrolled": 2, "text": 1, "failed": 1}
+        assert self.texts().count() == 1
+        assert Task.objects.get().about == other.about
+
+
+def poison_trigger(key: str) -> str:
+    """The database refuses exactly one message."""
+    if connection.vendor == "postgresql":
+        return f"""CREATE FUNCTION refuse_one() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''no''; END' LANGUAGE plpgsql;
+            CREATE TRIGGER refuse_one BEFORE INSERT ON messaging_message FOR EACH ROW
+            WHEN (NEW.key = '{key}') EXECUTE FUNCTION refuse_one()"""
+    return f"""CREATE TRIGGER refuse_one BEFORE INSERT ON messaging_message WHEN NEW.key = '{key}'
+        BEGIN SELECT RAISE(ABORT, 'no'); END"""

@@ -95,7 +95,6 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
             )
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
-                timeout=timeout,
                 trust_env=False,
             )
         return self._session
@@ -113,8 +112,6 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
     ) -> Response:
         """One request, tried once; raises what aiohttp raises, and TooMany for a 429."""
         url = settings.TWILIO_API_BASE_URL + url.removeprefix(API)
-        # A question may take its time; a POST may not, or it would outlive its lease.
-        limit = aiohttp.ClientTimeout(total=4 * settings.HTTP_TIMEOUT) if method == "GET" else None
         if auth:
             headers = {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
         async with self.session().request(
@@ -124,7 +121,7 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
             data=data,
             headers=headers,
             allow_redirects=False,
-            **({"timeout": limit} if limit else {}),
+            timeout=limit(method),
         ) as answer:
             if answer.status == 429:
                 raise TooMany(seconds(answer.headers.get("Retry-After")))
@@ -134,6 +131,12 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def limit(method: str) -> aiohttp.ClientTimeout:
+    """A question may take its time; a POST may not, or it would outlive its lease."""
+    longest = settings.HTTP_TIMEOUT
+    return aiohttp.ClientTimeout(total=4 * longest if method == "GET" else longest, sock_connect=longest / 2)
 
 
 def seconds(text: str | None) -> float | None:

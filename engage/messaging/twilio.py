@@ -90,9 +90,6 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(
-                total=settings.HTTP_TIMEOUT, sock_connect=settings.HTTP_TIMEOUT / 2
-            )
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
                 trust_env=False,

@@ -48,6 +48,7 @@ class Question:
         self.patients = patients
         self.answers: dict[Patients, BitMap] = {}
         self.marked: dict[Facts, dict[int, int]] = {}
+        self.births: dict[int, date] | None = None  # of the young children; see doses
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -116,6 +117,10 @@ class Patients(ABC):
         """The leaves that read clinical facts, in order."""
         return iter(())
 
+    def branches(self) -> "Iterator[tuple[Facts, Patients]]":
+        """Each leaf with the set that it alone satisfies."""
+        return ((leaf, leaf) for leaf in self.facts())
+
 
 def parts_of(expression: Patients, kind: type) -> tuple[Patients, ...]:
     return expression.parts if isinstance(expression, kind) else (expression,)  # type: ignore[attr-defined]
@@ -141,6 +146,10 @@ class AllOf(Patients):
         for part in self.parts:
             yield from part.facts()
 
+    def branches(self) -> "Iterator[tuple[Facts, Patients]]":
+        for part in self.parts:
+            yield from part.branches()
+
 
 @dataclass(frozen=True)
 class AnyOf(Patients):
@@ -160,6 +169,10 @@ class AnyOf(Patients):
     def facts(self) -> "Iterator[Facts]":
         for part in self.parts:
             yield from part.facts()
+
+    def branches(self) -> "Iterator[tuple[Facts, Patients]]":
+        for part in self.parts:
+            yield from part.branches()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
 
+from django.db import connection
 from django.utils.text import slugify
 from pyroaring import BitMap
 
@@ -56,6 +57,7 @@ class Facts(Patients):
     values: tuple[Codes, ...] = ()  # the coded value (disposition, body site) is one of these
     stays: int = 0  # class bits: not linked to an encounter of such a class
     when: When | None = None
+    aged: tuple[int, int] | None = None  # whole years of the patient on the days of the fact
     slug: str = ""
     words: Words | None = None
 
@@ -107,6 +109,10 @@ class Facts(Patients):
     def outside_stays(self, classes: int) -> Self:
         """Not linked to an encounter of these classes; a link to nobody does not matter."""
         return replace(self, stays=classes)
+
+    def when_aged(self, youngest: int, oldest: int = 200) -> Self:
+        """The patient was that old on the day of the fact."""
+        return replace(self, aged=(youngest, oldest))
 
     # --- when it was --------------------------------------------------------------------------------------
     def timed(self, condition: timing.Condition, window: Window) -> Self:
@@ -187,6 +193,8 @@ class Facts(Patients):
         if self.when:
             low, high = self.when.window.seconds(question.period, question.as_of)
             found.append(self.when.sql(low, high, self.kind))
+        if self.aged:
+            found.append(at_age(*self.aged, self.kind))
         return found
 
     @property
@@ -282,6 +290,18 @@ def latest_second(kind: Kind) -> str:
     columns = ("start_lo", "end_lo") if kind == Kind.CONDITION else ("end_lo", "start_lo")
     tests = " ".join(f"WHEN e.{c} > {NEVER_BEGAN} AND e.{c} < {NEVER_ENDS} THEN e.{c}" for c in columns)
     return f"CASE {tests} END"
+
+
+def at_age(youngest: int, oldest: int, kind: Kind) -> str:
+    """SQL: the patient's whole years on the fact's last day; dates as YYYYMMDD, so that years are a difference by 10000."""
+    if connection.vendor == "postgresql":
+        day = f"CAST(to_char(to_timestamp({latest_second(kind)}) AT TIME ZONE 'UTC', 'YYYYMMDD') AS integer)"
+        born = "CAST(to_char(who.birth_date, 'YYYYMMDD') AS integer)"
+    else:
+        day = f"CAST(strftime('%%Y%%m%%d', {latest_second(kind)}, 'unixepoch') AS integer)"
+        born = "CAST(strftime('%%Y%%m%%d', who.birth_date) AS integer)"
+    years = f"({day} - {born}) / 10000 BETWEEN {youngest} AND {oldest}"
+    return f"EXISTS (SELECT 1 FROM patients_patient who WHERE who.id = e.patient_id AND {years})"  # noqa: S608
 
 
 def mark_of(kind: Kind) -> str:

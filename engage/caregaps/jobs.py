@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from engage.audit.models import record
 from engage.caregaps.algebra import Question
 from engage.caregaps.measure import Measure
-from engage.caregaps.measures import MEASURES
+from engage.caregaps.measures import MEASURES, NIGHTLY
 from engage.caregaps.models import GapRun
 from engage.caregaps.period import Period
 from engage.caregaps.reachability import settle_reachability
@@ -84,7 +84,7 @@ def choose(measures: Sequence[str] | None) -> list[Measure]:
     unknown = [name for name in measures or () if name not in MEASURES]
     if unknown:
         raise UnknownMeasure(f"There is no measure {', '.join(unknown)}; there are {', '.join(MEASURES)}.")
-    return [m for m in MEASURES.values() if not measures or m.id in measures]
+    return [m for m in MEASURES.values() if m.id in (measures or NIGHTLY)]
 
 
 # --- one at a time ------------------------------------------------------------------------------------------------

@@ -84,6 +84,78 @@ class LowestOnLastDay(Patients):
     def facts(self) -> Iterator[Facts]:
         yield self.readings
 
+    def branches(self) -> Iterator[tuple[Facts, Patients]]:
+        yield self.readings, self
+
+
+@dataclass(frozen=True)
+class AtMostOnLastDay(Patients):
+    """Patients whose lowest value of the last day with such an observation is at most the limit (measures.md §4).
+
+    One without any value on that day fails, even beside one with a value. A value that is no Quantity, or in other units,
+    cannot be compared: it is not above the limit.
+    """
+
+    assessed: Facts
+    limit: float
+    units: tuple[str, ...]
+    words: Words
+
+    def evaluate(self, question: Question) -> BitMap:
+        source = self.assessed.source(question)
+        if not source:
+            return BitMap()
+        units = ",".join(f"'{unit}'" for unit in self.units)
+        comparable = f"CASE WHEN (e.traits & {Trait.QUANTITY}) <> 0 AND e.unit IN ({units}) THEN e.value END"
+        valued = f"CASE WHEN (e.traits & {Trait.HAS_VALUE}) <> 0 THEN 1 END"
+        day = f"({latest_second(self.assessed.kind)}) / 86400"
+        rows = f"SELECT e.patient_id, {day} AS day, {comparable} AS value, {valued} AS valued {source}"
+        last_days = "SELECT patient_id, MAX(day) AS day FROM results GROUP BY patient_id"
+        return question.ids(
+            f"WITH results AS ({rows}), last_days AS ({last_days})"  # noqa: S608 - numbers only
+            " SELECT patient_id FROM results JOIN last_days USING (patient_id, day) GROUP BY patient_id"
+            f" HAVING COUNT(valued) = COUNT(*) AND (MIN(value) <= {self.limit} OR COUNT(value) < COUNT(*))"
+        )
+
+    def sought(self, question: Question, language: str) -> list[str]:
+        return [f"{phrase}, {self.words[language]}" for phrase in self.assessed.sought(question, language)]
+
+    def why(self, question: Question, language: str) -> list[str]:
+        return [f"{phrase}, {self.words[language]}" for phrase in self.assessed.why(question, language)]
+
+    def facts(self) -> Iterator[Facts]:
+        yield self.assessed
+
+    def branches(self) -> Iterator[tuple[Facts, Patients]]:
+        yield self.assessed, self
+
+
+@dataclass(frozen=True)
+class Lacking(Patients):
+    """Those of a population without what is hoped for: the numerator of an inverse measure. Speaks of what is hoped for."""
+
+    population: Patients
+    hoped: Patients
+
+    def evaluate(self, question: Question) -> BitMap:
+        return question.ask(self.population) - question.ask(self.hoped)
+
+    def sought(self, question: Question, language: str) -> list[str]:
+        return self.hoped.sought(question, language)
+
+    def why(self, question: Question, language: str) -> list[str]:
+        return self.population.why(question, language)
+
+    def facts(self) -> Iterator[Facts]:
+        return self.hoped.facts()
+
+    def branches(self) -> Iterator[tuple[Facts, Patients]]:
+        return self.hoped.branches()
+
+
+def lacking(population: Patients, hoped: Patients) -> Lacking:
+    return Lacking(population, hoped)
+
 
 def known_value(column: str) -> str:
     """SQL: the number, or NULL when its unit is one we do not know."""

@@ -79,8 +79,12 @@ class Sorted:
 
     @cached_property
     def last(self) -> dict[int, int]:
-        """patient id → the last fact of any leaf of the numerator, for the open ones."""
-        return packed([leaf.any_time() for leaf in self.leaves], self.question, self.open)
+        """patient id → the last fact of what the numerator still lacks, for the open ones."""
+        found: dict[int, int] = {}
+        for index, (leaf, holds) in enumerate(self.group.numerator.branches()):
+            among = self.open - self.question.ask(holds)
+            pack(found, index, self.question.marks(leaf.any_time()), among)
+        return found
 
     @cached_property
     def closing(self) -> dict[int, int]:
@@ -184,11 +188,16 @@ def packed(leaves: list[Facts], question: Question, among: BitMap) -> dict[int, 
     """patient id → the latest mark over several leaves, with the leaf in the low bits."""
     found: dict[int, int] = {}
     for index, leaf in enumerate(leaves):
-        for patient, mark in question.marks(leaf).items():
-            value = mark << LEAF_BITS | index
-            if patient in among and value > found.get(patient, 0):
-                found[patient] = value
+        pack(found, index, question.marks(leaf), among)
     return found
+
+
+def pack(found: dict[int, int], index: int, marks: dict[int, int], among: BitMap) -> None:
+    """Adds one leaf's marks to those found, keeping each patient's latest."""
+    for patient, mark in marks.items():
+        value = mark << LEAF_BITS | index
+        if patient in among and value > found.get(patient, 0):
+            found[patient] = value
 
 
 def attested(measure: Measure, question: Question) -> Iterator[int]:

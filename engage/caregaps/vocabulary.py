@@ -14,6 +14,9 @@ from engage.records.models import ValueSet
 
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
+CVX = "http://hl7.org/fhir/sid/cvx"
+ICD10PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
+CPT = "http://www.ama-assn.org/go/cpt"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,18 @@ def loinc(code: str, en: str, es: str) -> Codes:
 
 def snomed(code: str, en: str, es: str) -> Codes:
     return Codes(Words(en, es), system=SNOMED, code=code)
+
+
+def cpt(code: str, en: str, es: str) -> Codes:
+    return Codes(Words(en, es), system=CPT, code=code)
+
+
+def cvx(code: str, en: str, es: str) -> Codes:
+    return Codes(Words(en, es), system=CVX, code=code)
+
+
+def icd10pcs(code: str, en: str, es: str) -> Codes:
+    return Codes(Words(en, es), system=ICD10PCS, code=code)
 
 
 class MissingValueSet(LookupError):

@@ -20,6 +20,7 @@ from engage.lib import clock
 from engage.messaging import actions as message_actions
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint, Patient
+from engage.records import valuesets
 from engage.records.actions import import_resources
 from engage.records.models import Event, ValueSet
 from engage.worklist.actions import open_task
@@ -33,6 +34,11 @@ LAST_YEAR, THIS_YEAR = "2025-03-10T15:00:00-05:00", "2026-02-02T15:00:00-05:00"
 
 class Charts:
     """Adds facts to the patients of the cast, who come from the source "test"."""
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        super().setUpTestData()
+        valuesets.ensure()  # once for the class: the job itself would do it in every test
 
     def add(self, *facts, patient=None, prefix="") -> None:
         patient = patient or self.patient

@@ -23,4 +23,4 @@ def test_every_population_of_every_official_case(measure, data, capsys):
         told = ", ".join(f"{code} {count}" for code, count in positives.items() if count)
         print(f"\n{measure}: {len(cases)} cases, {len(wrong)} populations wrong; positives: {told}")
     assert not wrong
-    assert positives["numerator"] and positives["denominator-exclusion"]
+    assert positives["initial-population"] and positives["denominator-exclusion"]

@@ -68,7 +68,7 @@ class Inbox(CastTransactionTestCase, StaticLiveServerTestCase):
         page.get_by_role("button", name="Undo").click()
         assert page.get_by_label("Your answer").input_value() == "We open at eight."
         assert Message.objects.get(author=self.coordinator).state == "suppressed"
-        page.get_by_text("Snooze").click()
+        page.locator("summary", has_text="Snooze").click()
         page.get_by_role("button", name="Tomorrow 9:00").click()
         assert (self.ana().state, self.ana().owner) == ("snoozed", self.coordinator)
 

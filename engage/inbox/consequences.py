@@ -118,7 +118,7 @@ def open_tasks(heard: Heard, settled: frozenset[str] = frozenset()) -> None:
     if conversation.patient_id is None:
         left = set(found.labels) - NO_REPLY - SETTLED_ELSEWHERE - settled
         if left or (not found.labels and found.level != "routine"):
-            _open(heard, Rule(Reason.UNMATCHED_REPLY, "Whose reply is this?", 4), "")
+            _open(heard, Rule(Reason.UNMATCHED_REPLY, "Wrote from an unknown or shared number", 4), "")
         return
     for label in labels_to_act_on(found):
         if label not in settled:
@@ -198,7 +198,7 @@ def _sentence(says: str, words: str) -> str:
     if not words:
         return f"{says}: a message without words."
     short = words if len(words) <= 200 else words[:199].rstrip() + "…"
-    return f"{says} “{short}”" if says.endswith("?") else f"{says}: “{short}”."
+    return f"{says}: “{short}”."
 
 
 def alert(heard: Heard) -> None:

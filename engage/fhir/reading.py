@@ -91,7 +91,7 @@ def _read(stream: io.BufferedReader, name: str, limit: int) -> Iterator[Item]:
             yield Item(name, number, None, f"The line is longer than {limit >> 20} MB; it was skipped.")
             continue
         line = line.removeprefix(b"\xef\xbb\xbf").strip()
-        if number == 1 and _is_pretty(line, stream.peek(64)[:64]):
+        if number == 1 and is_pretty(line, stream.peek(64)[:64]):
             yield from _whole(stream, name, line)
             return
         if line:
@@ -102,7 +102,7 @@ def _starts_bundle(line: bytes) -> bool:
     return b'"Bundle"' in line[:4096] and b'"entry"' in line[: MAX_LINE // 4]
 
 
-def _is_pretty(line: bytes, ahead: bytes) -> bool:
+def is_pretty(line: bytes, ahead: bytes) -> bool:
     """Whether the first line is the beginning of a JSON text that goes on over the next ones."""
     if not line.startswith((b"{", b"[")) or not line.endswith((b",", b"{", b"[")):
         return False
@@ -165,15 +165,25 @@ def of_bundle(bundle: dict[str, Any], name: str, number: int) -> Iterator[Item]:
         resource, url = entry.get("resource"), entry.get("fullUrl")
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             continue  # a deletion or an outcome holds no resource
-        if isinstance(url, str) and url.startswith("urn:"):
-            resource.setdefault("id", url.rsplit(":", 1)[-1])
-            urns[url] = f"{resource['resourceType']}/{resource['id']}"
+        if isinstance(url, str):
+            urns |= _known_as(resource, url)
         resources.append(resource)
     resources.sort(key=_bundle_turn)
     for resource in resources:
         if urns:
             repoint(resource, urns)
         yield from of_value(resource, name, number)
+
+
+def _known_as(resource: dict[str, Any], url: str) -> dict[str, str]:
+    """What other entries may call a resource, when that is not its own id: hl7.org/fhir/R4/bundle.html#references."""
+    kind = resource["resourceType"]
+    if url.startswith("urn:"):
+        resource.setdefault("id", url.rsplit(":", 1)[-1])
+        return {url: f"{kind}/{resource['id']}"}
+    named = "/".join(url.split("/")[-2:])
+    own = f"{kind}/{resource.setdefault('id', url.rsplit('/', 1)[-1])}"
+    return {url: own, named: own} if named != own and named.startswith(f"{kind}/") else {}
 
 
 def _bundle_turn(resource: dict[str, Any]) -> int:

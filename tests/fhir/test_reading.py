@@ -134,3 +134,16 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 def test_the_log_of_a_bulk_export_is_passed_over(tmp_path):
     file = write(tmp_path / "log.ndjson", {"exportId": "1", "eventId": "kickoff", "eventDetail": {}})
     assert [i.passed_over for i in reading.read(file)] == ["ExportLog"]
+
+
+def test_within_a_bundle_a_reference_may_use_the_full_url(tmp_path):
+    entries = [
+        {"fullUrl": "http://x/fhir/Patient/other", "resource": patient("1")},
+        {"fullUrl": "http://x/fhir/Encounter/e", "resource": {"resourceType": "Encounter", "subject": {}}},
+    ]
+    for written in ("Patient/other", "http://x/fhir/Patient/other", "Patient/1"):
+        entries[1]["resource"]["subject"]["reference"] = written
+        entries[1]["resource"].pop("id", None)
+        bundle = json.loads(json.dumps({"resourceType": "Bundle", "entry": entries}))
+        visit = list(reading.of_value(bundle, "memory", 1))[1].resource
+        assert (visit["id"], visit["subject"]["reference"]) == ("e", "Patient/1")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 from django.db import transaction
 
-from engage.fhir import reading
+from engage.fhir import large, reading
 from engage.fhir import valuesets as fhir
 from engage.fhir.problems import MISSHAPEN, NOT_FHIR, BadResource
 from engage.fhir.valuesets import Code, ValueSetRow
@@ -85,7 +85,7 @@ def load(paths: Iterable[Path], progress: Callable[[int], None] | None = None) -
     counts = {"created": 0, "updated": 0, "unchanged": 0}
     problems, codes = [], 0
     for file in reading.find_files(paths):
-        for item in reading.read(file, reading.MAX_BUNDLE):
+        for item in large.read(file) if large.is_large(file) else reading.read(file, reading.MAX_BUNDLE):
             where = f"{item.file}:{item.line}"
             if item.resource is None or item.resource["resourceType"] != "ValueSet":
                 if not item.passed_over:

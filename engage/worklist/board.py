@@ -20,7 +20,7 @@ from engage.patients.models import Patient
 from engage.worklist.models import Reason, Task, TaskQuerySet
 
 PAGE = 50  # patients
-READ = 80  # tasks read at a time: most patients have one
+READ = 64  # tasks read at a time: most patients have one
 BANDS = ("now", "overdue", "today", "week", "later")
 BAND_TITLES = {
     "now": "Needs a person now", "overdue": "Overdue", "today": "Today", "week": "This week", "later": "Later",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from django.http import QueryDict
+from django.test import override_settings
 
 from engage.lib import clock
 from engage.worklist import board
@@ -80,7 +81,7 @@ class Filters(CastTestCase):
     def setUpTestData(cls):
         super().setUpTestData()
         cls.luz = cls.make_patient("Luz", "Diaz", language="es")
-        with cls().settings(NOW=NOON):
+        with override_settings(NOW=NOON):
             make(cls, "a:1", 1, cls.patient, queue="nurses", owner=cls.coordinator)
             make(cls, "a:2", 2, cls.luz, reason=Reason.CALL)
             make(cls, "a:3", 3, cls.patient, reason=Reason.CALL)

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
 
 from engage.lib import clock, signing
 from engage.messaging import actions, twilio
@@ -53,25 +52,52 @@ class Batch:
 
 def due(lanes: Sequence[Lane], stops: Stops, limit: int = BATCH) -> list[Message]:
     """Rows that may be claimed now, urgent ones first; locked against other senders where the database can."""
-    found: list[Message] = []
+    ids: list[int] = []
     for lane in lanes:
-        if len(found) < limit:
-            found += _due_in(lane, stops)[: limit - len(found)]
-    return found
+        if len(ids) < limit:
+            ids += _due_in(lane, stops, limit - len(ids))
+    if not ids:
+        return []
+    rows = Message.objects.select_related(*WITH).in_bulk(ids)
+    return [rows[pk] for pk in ids if pk in rows]
 
 
-def _due_in(lane: Lane, stops: Stops) -> QuerySet[Message]:
-    machine = clock.machine_now()
-    rows = Message.objects.filter(lane=lane, state__in=Message.UNSENT, not_before__lte=clock.now())
-    rows = rows.filter(Q(undo_until=None) | Q(undo_until__lte=machine))
-    rows = rows.filter(Q(retry_at=None) | Q(retry_at__lte=machine))
-    if stops.streams:  # cancelled ones are let through, for the gate to end them
-        rows = rows.exclude(stream__state="paused")
+def _due_in(lane: Lane, stops: Stops, limit: int) -> list[int]:
+    """One seek in the index of waiting rows. Written in SQL because it runs four times a second for each lane."""
+    skip, excluded = _paused(lane, stops)
+    locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM messaging_message WHERE lane = %s AND state IN ('queued', 'held') AND not_before <= %s"  # noqa: S608
+            " AND (undo_until IS NULL OR undo_until <= %s) AND (retry_at IS NULL OR retry_at <= %s)"
+            f"{skip} ORDER BY not_before, id LIMIT %s {locking}",
+            [lane, *_moments(clock.now(), clock.machine_now(), clock.machine_now()), *excluded, limit],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _paused(lane: Lane, stops: Stops) -> tuple[str, list[int]]:
+    """What waits for a person: rows of paused streams, and a stopped clinic's automatic ones. Cancelled ones are let
+    through, for the gate to end them."""
+    sql, excluded = "", []
+    if stops.paused_streams:
+        sql += f" AND (stream_id IS NULL OR stream_id NOT IN ({_places(stops.paused_streams)}))"
+        excluded += sorted(stops.paused_streams)
     if stops.paused_clinics and lane != Lane.URGENT:
-        rows = rows.exclude(clinic_id__in=stops.paused_clinics, author=None, safety=False)
-    if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True, of=("self",))
-    return rows.select_related(*WITH).order_by("not_before", "id")
+        sql += (
+            f" AND NOT (clinic_id IN ({_places(stops.paused_clinics)}) AND author_id IS NULL AND NOT safety)"
+        )
+        excluded += sorted(stops.paused_clinics)
+    return sql, excluded
+
+
+def _places(values: Collection[int]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _moments(*moments: datetime) -> list[Any]:
+    """As this database stores them."""
+    return [connection.ops.adapt_datetimefield_value(m) for m in moments]
 
 
 def claim(lanes: Sequence[Lane], stops: Stops, limit: int = BATCH) -> Batch:

@@ -24,6 +24,7 @@ class Stops:
         self.seen: int | None = None
         self.ended: dict[tuple[str, str, int | None], bool] = {}  # (address, channel, patient or all) → ended
         self.streams: set[int] = set()
+        self.paused_streams: set[int] = set()
         self.paused_clinics: set[int] = set()
         self.withdrawn: set[int] = set()
 
@@ -35,7 +36,9 @@ class Stops:
         asked = time.monotonic()
         self._consents()
         stopped = Stream.objects.exclude(state=Stream.State.ACTIVE)
-        self.streams = set(stopped.values_list("pk", flat=True))
+        states = dict(stopped.values_list("pk", "state"))
+        self.streams = set(states)
+        self.paused_streams = {pk for pk, state in states.items() if state == Stream.State.PAUSED}
         self.paused_clinics = set(Clinic.objects.filter(sending_paused=True).values_list("pk", flat=True))
         gone = Message.objects.filter(state=Message.State.SENDING).exclude(withdrawn="")
         self.withdrawn = set(gone.values_list("pk", flat=True))

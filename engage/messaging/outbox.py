@@ -84,9 +84,8 @@ def _paused(lane: Lane, stops: Stops) -> tuple[str, list[int]]:
         sql += f" AND (stream_id IS NULL OR stream_id NOT IN ({_places(stops.paused_streams)}))"
         excluded += sorted(stops.paused_streams)
     if stops.paused_clinics and lane != Lane.URGENT:
-        sql += (
-            f" AND NOT (clinic_id IN ({_places(stops.paused_clinics)}) AND author_id IS NULL AND NOT safety)"
-        )
+        allowed = f"clinic_id NOT IN ({_places(stops.paused_clinics)})"
+        sql += f" AND (clinic_id IS NULL OR {allowed} OR author_id IS NOT NULL OR safety)"
         excluded += sorted(stops.paused_clinics)
     return sql, excluded
 

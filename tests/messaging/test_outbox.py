@@ -214,10 +214,12 @@ class Stopping(CarrierTestCase):
     def test_a_clinics_stop_holds_programs_but_not_people(self):
         self.clinic.sending_paused = True
         self.clinic.save()
+        nowhere = self.queue(self.make_patient("No", "Clinic", "+16175551999", clinic=None), "nowhere")
         bulk, staff = self.queue(), self.queue(key="s", lane=Lane.STAFF, author=self.nurse)
         Message.objects.update(undo_until=None)
         deliver_once()
         assert (self.state(bulk), self.state(staff)) == (State.QUEUED, State.ACCEPTED)
+        assert self.state(nowhere) == State.ACCEPTED
 
     def test_too_old(self):
         message = self.queue(expires_at=clock.now() + timedelta(hours=1))

@@ -42,15 +42,15 @@ def renamed(line: str, copy: int) -> str:
     )
 
 
-def run(folder: Path, database: str, var: str) -> tuple[float, float, str]:
-    """Seconds, peak memory in MB, and what the import printed."""
+def run(folder: Path, database: str, var: str) -> tuple[float, float, float, str]:
+    """Seconds, peak memory in MB, seconds of processor time, and what the import printed."""
     code = (
         "import re,sys,time,django; from pathlib import Path; django.setup();"
         "from engage.records import actions; t=time.time(); peak=[0]; status=Path('/proc/self/status');"
         # Memory of its own: pages of the database file that happen to be mapped are not.
         "own=lambda n: peak.append(int(re.search(r'RssAnon:\\s+(\\d+)', status.read_text())[1]));"
         "s=actions.import_paths([Path(sys.argv[1])], source='bench', progress=own); seconds=time.time()-t;"
-        "print(seconds, max(peak)/1024);"
+        "print(seconds, max(peak)/1024, time.process_time());"
         "print(s.lines()[-1], 'rejected', s.rejected)"
     )
     env = os.environ | {
@@ -66,8 +66,8 @@ def run(folder: Path, database: str, var: str) -> tuple[float, float, str]:
         text=True,
         check=True,
     ).stdout.splitlines()
-    seconds, memory = (float(x) for x in out[0].split())
-    return seconds, memory, out[1]
+    seconds, memory, busy = (float(x) for x in out[0].split())
+    return seconds, memory, busy, out[1]
 
 
 def main() -> None:
@@ -90,11 +90,11 @@ def main() -> None:
             ("all again", "many", many),
         ):
             started = time.time()
-            seconds, memory, said = run(here / folder, database, name)
+            seconds, memory, busy, said = run(here / folder, database, name)
             print(
                 f"{label:10} {count:>9,} resources {seconds:7.1f} s {count / seconds:>9,.0f}/s  peak {memory:,.0f} MB"
             )
-            print(f"           {said}  (process {time.time() - started:.1f} s)")
+            print(f"           {said}  (process {time.time() - started:.1f} s, {busy:.1f} s of them busy)")
         print(
             f"target: {TARGET:,}/s, memory flat (of it up to 64 MB are SQLite's page cache);",
             f"load {os.getloadavg()[0]:.1f}, cores {os.cpu_count()}",

@@ -10,6 +10,7 @@ from engage.caregaps.measure import Group, Measure
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.models import CareGap
 from engage.caregaps.period import Period
+from engage.caregaps.vocabulary import MissingValueSet
 from engage.caregaps.words import Words, capital, day_text, listed
 from engage.lib import clock
 from engage.records.models import Event
@@ -44,10 +45,20 @@ class Explanation:
 
 
 def explain(gap: CareGap, language: str = "en") -> Explanation:
-    """Everything about one gap, asked afresh for this one patient (a dozen small queries)."""
+    """Everything about one gap, asked afresh for this one patient (a dozen small queries).
+
+    Where a value set is missing, its sentence stands instead: a page about a patient opens all the same.
+    """
     measure, group = definition(gap)
     if measure is None or group is None:
         return Explanation(gap.measure, "", "", "", gap.due_since)
+    try:
+        return explained(gap, group, language)
+    except MissingValueSet as missing:
+        return Explanation(str(missing), "", "", "", gap.due_since)
+
+
+def explained(gap: CareGap, group: Group, language: str) -> Explanation:
     question = question_for(gap)
     why = listed(group.population.why(question, language), language, Words("and", "y"))
     looked_for = listed(group.numerator.sought(question, language), language)

@@ -155,14 +155,14 @@ class Facts(Patients):
     # --- asking -------------------------------------------------------------------------------------------
     def evaluate(self, question: Question) -> BitMap:
         source = self.source(question)
-        return question.ids(f"SELECT DISTINCT e.patient_id {source}") if source else BitMap()
+        return question.ids(f"SELECT DISTINCT {PATIENT} {source}") if source else BitMap()
 
     def marks(self, question: Question) -> dict[int, int]:
         """patient id → mark of the latest such fact."""
         source = self.source(question)
         if not source:
             return {}
-        sql = f"SELECT e.patient_id, MAX({mark_of(self.kind)}) {source} GROUP BY e.patient_id"
+        sql = f"SELECT e.patient_id, MAX({mark_of(self.kind)}) {source} GROUP BY {PATIENT}"
         return dict(question.rows(sql))
 
     def source(self, question: Question) -> str:
@@ -274,6 +274,8 @@ class RecentVisit(Patients):
 
 
 RECENT = Words("by a visit of the last 24 months", "por una visita de los últimos 24 meses")
+# The plus keeps SQLite from walking the index by patient (the whole table) to save itself a sort: four times faster.
+PATIENT = "+e.patient_id"
 NOT_IN_A_STAY = (
     "(e.encounter = '' OR NOT EXISTS (SELECT 1 FROM records_event stay WHERE stay.source_id = e.source_id"
     " AND stay.kind = {kind} AND stay.fhir_id = e.encounter AND (stay.traits & {classes}) <> 0))"

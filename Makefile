@@ -18,7 +18,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy engage manage.py
-	$(BIN)/djlint templates --check --quiet --lint
+	$(BIN)/djlint templates --quiet --lint
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix -q . || true

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from engage.lib import clock
@@ -43,7 +43,7 @@ def _persistently(act: Callable[[], None], pairs: Sequence[Pair]) -> None:
         try:
             with transaction.atomic():
                 return act()
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("an answer could not be written (%s), try %s", type(error).__name__, tried + 1)
             if connection.in_atomic_block:
                 raise

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from engage.lib import clock
 from engage.messaging import breaker, generation, health, outbox, twilio
@@ -25,6 +25,7 @@ from engage.messaging.models import Message
 from engage.messaging.outbox import ALL_LANES, FIRST_LANES, Batch, Carriers, Sender
 
 log = logging.getLogger(__name__)
+GONE = (OperationalError, InterfaceError)  # the database is away or busy: wait, and connect anew
 P = ParamSpec("P")
 T = TypeVar("T")
 AT_ONCE, KEPT_FREE = 5, 1  # micro-batches under way; places only for urgent and staff messages
@@ -94,7 +95,7 @@ class Delivery:
             return Batch()
         try:
             return await self.db(self.sender.claim, ALL_LANES if free > KEPT_FREE else FIRST_LANES)
-        except OperationalError as error:
+        except GONE as error:
             log.warning("the outbox could not be read (%s)", type(error).__name__)
             await self.db(_disconnect)
             await asyncio.sleep(1)
@@ -159,8 +160,9 @@ class Delivery:
                 if time.monotonic() - swept >= settings.SWEEP_EVERY:
                     swept = time.monotonic()
                     await self._reconcile()
-            except OperationalError as error:
+            except GONE as error:
                 log.warning("a chore must wait: %s", type(error).__name__)
+                await self.db(_disconnect)
             except Exception:
                 log.exception("a chore failed")
 

@@ -1,5 +1,6 @@
 """Sign-in, the way in, and whether the process is alive."""
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -41,6 +42,12 @@ urlpatterns: list[URLPattern] = [
     path("", home, name="home"),
     path("accounts/preferences/", preferences, name="preferences"),
     path("healthz", alive, name="healthz"),
-    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path(
+        "accounts/login/",
+        LoginView.as_view(
+            redirect_authenticated_user=True, extra_context={"demo": settings.CARRIER == "simulator"}
+        ),
+        name="login",
+    ),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
 ]

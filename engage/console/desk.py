@@ -11,9 +11,10 @@ from engage.caregaps.explain import explain
 from engage.caregaps.models import CareGap
 from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
-from engage.console.thread import Mark, marks_of, thread
+from engage.console.thread import Bubble, Mark, marks_of, thread
 from engage.inbox.models import Conversation, Flag
 from engage.lib import phone
+from engage.messaging.models import Message
 from engage.patients.models import ContactPoint
 from engage.worklist.actions import NOTED
 from engage.worklist.board import Row, key_of
@@ -148,7 +149,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
     talk = conversation_of(task, user)
     said, _ = thread(talk, user) if talk else ([], None)
     holder = row.holder if row else None
-    gaps = gaps_of(task)
+    gaps = gaps_of(task, last_heard(said))
     return {
         "task": task,
         "row": row,
@@ -178,13 +179,22 @@ def conversation_of(task: Task, user: User) -> Conversation | None:
     return mine.filter(pk=pk).first() if pk else None
 
 
-def gaps_of(task: Task) -> list[tuple[CareGap, Any, ClosureForm]]:
-    """The patient's open gaps with their explanation and the form that closes each; the one the task is about first."""
+def last_heard(said: list[Bubble]) -> int | None:
+    """The patient's last reply: the evidence offered for "already done"."""
+    return next((b.message.pk for b in reversed(said) if b.message.direction == Message.Direction.IN), None)
+
+
+def gaps_of(task: Task, heard: int | None) -> list[tuple[CareGap, Any, ClosureForm]]:
+    """The patient's open gaps, each explained and with the form that closes it; the one the task is about first."""
     if not task.patient_id:
         return []
     rows = CareGap.objects.filter(patient=task.patient_id).open().select_related("patient", "last_event")
     ordered = sorted(rows, key=lambda gap: (gap.about != task.about, gap.measure))
-    return [(gap, explain(gap), ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s")) for gap in ordered]
+    evidence = {"message_id": heard if task.reason == Reason.ALREADY_DONE else None}
+    return [
+        (gap, explain(gap), ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s", initial=evidence))
+        for gap in ordered
+    ]
 
 
 def phones_of(task: Task) -> list[ContactPoint]:

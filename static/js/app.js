@@ -45,12 +45,6 @@
     return true;
   }
 
-  function select() {
-    const box = one("input[data-select]", document.activeElement?.closest("tr, li") ?? document.createElement("i"));
-    box?.click();
-    return Boolean(box);
-  }
-
   function escape(event) {
     if (one("dialog[open]")) return false;
     const menu = one("details.menu[open]");
@@ -83,7 +77,6 @@
       one("#keys")?.showModal();
       return true;
     }
-    if (key === "x") return select();
     if (/^[1-9]$/.test(key)) return digit(key);
     return press(key);
   }

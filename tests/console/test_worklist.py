@@ -11,7 +11,6 @@ from engage.caregaps.models import CareGap
 from engage.inbox.models import Conversation, Flag
 from engage.lib import clock
 from engage.messaging.models import Message, Stream
-from engage.records import valuesets
 from engage.worklist.models import Outcome, Reason, Task
 from tests.base import NOON, CastTestCase
 
@@ -24,7 +23,6 @@ class Desk(CastTestCase):
     @classmethod
     def setUpTestData(cls):
         super().setUpTestData()
-        valuesets.ensure()  # an explanation reads them
         with override_settings(NOW=NOON):
             cls.fill()
 
@@ -152,6 +150,17 @@ class Panel(Desk):
         panel = self.client.get(self.at("worklist_task", self.call)).content.decode()
         assert "Colorectal" in panel
         assert reverse("close_gap", args=[self.gap.pk]) in panel
+
+    def test_the_patients_reply_is_offered_as_the_evidence(self):
+        said = Message.objects.create(
+            direction="in", state="received", clinic=self.clinic, patient=self.ben, body="Did it in March", key="in:2",
+            address="+16175550143",
+        )  # fmt: skip
+        Conversation.objects.create(patient=self.ben, clinic=self.clinic, address="+16175550143")
+        task = self.task("already_done", "Says it is already done.", self.gap.about, 60, self.ben)
+        panel = self.client.get(self.at("worklist_task", task)).content.decode()
+        assert f'name="message_id" value="{said.pk}"' in panel
+        assert panel.index("Due for") < panel.index("How did it end?")
 
     def test_looking_is_recorded(self):
         self.client.get(self.at("worklist_task", self.call))

@@ -26,8 +26,7 @@ API = "https://api.twilio.com"
 KEEP_ALIVE = (
     10  # seconds; shorter than the provider's own, so that no request meets a connection it has just closed
 )
-PAGE = 200
-MOST_PAGES = 50
+PAGE, MOST_PAGES = 200, 50  # of the list, for one number
 State = Message.State
 # The provider's word → our state. A word not here changes nothing.
 STATES: dict[str, Message.State] = {
@@ -191,15 +190,17 @@ class Provider:
             return classified(error)
         return Accepted(made.sid) if made.sid else Doubt("The carrier's answer has no id.", 201)
 
-    async def listed(self, *, to: str = "", since: datetime) -> list[Listed]:
+    async def listed(
+        self, *, to: str = "", since: datetime, page_size: int = PAGE, most_pages: int = MOST_PAGES
+    ) -> list[Listed]:
         """Every message of the carrier's list created since a moment, newest first; raises ListingError.
 
         Not narrowed by the date of sending: what waits in the carrier's queue has none yet.
         """
         found: list[Listed] = []
         try:
-            page = await self.client.messages.page_async(page_size=PAGE, **({"to": to} if to else {}))
-            for _ in range(MOST_PAGES):
+            page = await self.client.messages.page_async(page_size=page_size, **({"to": to} if to else {}))
+            for _ in range(most_pages):
                 rows = [listed(row) for row in page]
                 found += [r for r in rows if r.created >= since]
                 url = page.next_page_url

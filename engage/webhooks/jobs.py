@@ -2,23 +2,27 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from engage.inbox import actions as inbox
 from engage.lib import clock
-from engage.messaging.models import Message
+from engage.messaging.models import Heartbeat, Message
 from engage.messaging.twilio import Listed, ListingError, Provider
 
 log = logging.getLogger(__name__)
-LOOK_BACK = timedelta(hours=24)
+LOOK_BACK = timedelta(hours=24)  # at most; usually since the last time the list could be read
+OVERLAP = timedelta(minutes=15)
+PAGE, MOST_PAGES = 1000, 500  # a flood of replies must not hide those that were lost in it
+READ = "replies read"  # the heartbeat's name
 
 
 def recover_inbound() -> int:
     """Takes in replies that never reached the webhook, oldest first; how many. A reply is kept once, by its id."""
+    began = clock.machine_now()
     try:
-        listed = asyncio.run(_replies())
+        listed = asyncio.run(_replies(_since()))
     except ListingError as error:
         log.warning("the carrier's list of replies could not be read: %s", error)
         return 0
@@ -26,15 +30,26 @@ def recover_inbound() -> int:
     # The list is newest first, and its times are whole seconds.
     lost = sorted((r for r in reversed(listed) if f"in:{r.sid}" not in known), key=lambda r: r.created)
     taken = sum(_take_in(reply) for reply in lost)
+    if taken == len(lost):
+        Heartbeat.objects.update_or_create(name=READ, defaults={"at": began, "detail": {"found": taken}})
     if taken:
         log.warning("%s replies had been lost on their way and were recovered", taken)
     return taken
 
 
-async def _replies() -> list[Listed]:
+def _since() -> datetime:
+    """From where on the list is read: one reply that could not be taken in keeps the place."""
+    last = Heartbeat.objects.filter(name=READ).values_list("at", flat=True).first()
+    earliest = clock.machine_now() - LOOK_BACK
+    return max(earliest, last - OVERLAP) if last else earliest
+
+
+async def _replies(since: datetime) -> list[Listed]:
     provider = Provider()
     try:
-        rows = await provider.listed(to=settings.TWILIO_FROM, since=clock.machine_now() - LOOK_BACK)
+        rows = await provider.listed(
+            to=settings.TWILIO_FROM, since=since, page_size=PAGE, most_pages=MOST_PAGES
+        )
     finally:
         await provider.close()
     return [row for row in rows if row.inbound]

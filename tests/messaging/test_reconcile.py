@@ -191,6 +191,15 @@ class Restored(CarrierTestCase):
         assert {self.state(message), self.state(other)} <= {State.ACCEPTED, State.SENT, State.DELIVERED}
         assert len(self.carrier.accepted()) == 2
 
+    def test_a_new_demonstration_beside_an_old_file_is_no_restore(self):
+        generation.write("another", 500)
+        assert not generation.restored()
+        with override_settings(CARRIER="twilio"):
+            assert generation.restored()
+            assert not generation.advance()
+        assert generation.advance()
+        assert generation.read()["number"] == 501
+
     def test_a_lost_file_or_a_crash_between_both_is_no_restore(self):
         generation.advance()
         generation.path().unlink()

@@ -132,13 +132,12 @@ def test_proxies_of_the_environment_are_not_used(carrier, provider_settings, mon
     assert isinstance(with_provider(lambda p: p.text(parcel())), Accepted)
 
 
-def test_the_list_is_read_whole_and_by_its_time(carrier, provider_settings, monkeypatch):
-    monkeypatch.setattr(twilio, "PAGE", 3)
+def test_the_list_is_read_whole_and_by_its_time(carrier, provider_settings):
     for n in range(8):
         with_provider(lambda p, n=n: p.text(parcel(body=f"text {n}")))
     with_provider(lambda p: p.text(parcel(to="+16175550177")))
     since = datetime.now(UTC) - timedelta(minutes=1)
-    rows = with_provider(lambda p: p.listed(to="+16175550142", since=since))
+    rows = with_provider(lambda p: p.listed(to="+16175550142", since=since, page_size=3))
     assert {r.body for r in rows} == {f"text {n}" for n in range(8)}
     assert {r.sid for r in rows} <= {m["sid"] for m in carrier.accepted()}
     assert (

@@ -68,8 +68,10 @@ class Recovering(CastTestCase):
             with settings:
                 assert recover_inbound() == 2
                 assert recover_inbound() == 0
+                carrier.say("+16175550142", "And now?")
+                assert recover_inbound() == 1
         heard = Message.objects.heard().order_by("id")
-        assert [m.body for m in heard] == ["I have chest pain", "Are you there?"]
+        assert [m.body for m in heard] == ["I have chest pain", "Are you there?", "And now?"]
         assert Message.objects.filter(direction="out", template__key="crisis").count() == 1
 
     def test_a_list_that_cannot_be_read_is_for_the_next_time(self):

@@ -2,7 +2,6 @@
 
 from datetime import date
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from engage.accounts.models import User
@@ -19,6 +18,10 @@ from engage.worklist.models import Outcome
 Status = CareGap.Status
 
 
+class GapError(ValueError):
+    """An act that the gap or the evidence does not allow; its text is one sentence for a person."""
+
+
 def close_by_staff(
     gap: CareGap,
     *,
@@ -33,7 +36,7 @@ def close_by_staff(
 ) -> Closure:
     """Closes a gap with evidence: a branch of the measure's numerator (`what`), done long enough ago to count still.
 
-    `done_on` is the first day of what is known, `precision` "day", "month" or "year". ValidationError with a sentence
+    `done_on` is the first day of what is known, `precision` "day", "month" or "year". GapError with a sentence
     when the evidence would not close the gap.
     """
     check_evidence(gap, what, done_on, precision)
@@ -62,20 +65,20 @@ def close_by_staff(
 
 
 def check_evidence(gap: CareGap, what: str, done_on: date, precision: str) -> None:
-    """ValidationError with a sentence for a person when this would not close the gap."""
+    """GapError with a sentence for a person when this would not close the gap."""
     measure = MEASURES.get(gap.measure)
     closer = measure.closer(what) if measure else None
     if closer is None:
-        raise ValidationError("This does not close the care gap: choose what was done from the list.")
+        raise GapError("This does not close the care gap: choose what was done from the list.")
     if precision not in ("day", "month", "year"):
-        raise ValidationError("Say whether the day, the month or only the year is known.")
+        raise GapError("Say whether the day, the month or only the year is known.")
     if done_on > clock.today():
-        raise ValidationError("This day is still to come.")
+        raise GapError("This day is still to come.")
     period = Period.of(gap.period_start)
     if not closer.counts(done_on, precision, Question(period)):
         first = closer.branch.when.window.days(period)[0] if closer.branch.when else period.start
         doubt = "" if precision == "day" else f", and all of the {precision} must be within that time"
-        raise ValidationError(
+        raise GapError(
             f"That is too long ago: {closer.branch.name('en')} counts from {first:%-d %b %Y} on{doubt}."
             " The care gap stays open."
         )
@@ -97,13 +100,13 @@ def withdraw_closure(closure: Closure, by: User) -> None:
 
 
 def defer(gap: CareGap, until: date, why: str, by: User) -> None:
-    """Puts an open gap off until a day: nothing is sent for it before. ValidationError when the day has passed."""
+    """Puts an open gap off until a day: nothing is sent for it before. GapError when the day has passed."""
     if until <= clock.today():
-        raise ValidationError("Choose a day that is still to come.")
+        raise GapError("Choose a day that is still to come.")
     with transaction.atomic():
         row = CareGap.objects.select_for_update().get(pk=gap.pk)
         if row.status not in (Status.OPEN, Status.DEFERRED):
-            raise ValidationError("Only an open care gap can be put off.")
+            raise GapError("Only an open care gap can be put off.")
         row.status, row.deferred_until, row.changed_at = Status.DEFERRED, until, clock.machine_now()
         row.save(update_fields=["status", "deferred_until", "changed_at"])
         suppress_about(row.about, "The care gap was put off.")

@@ -61,7 +61,8 @@ NUMBERS = "WITH RECURSIVE n(p) AS (SELECT 1 UNION ALL SELECT p + 1 FROM n WHERE 
 
 def draw(salt: int, below: int) -> str:
     """SQL: a number that looks random, from the patient's (p), the fact's (k) and a salt."""
-    return f"((CAST(p AS bigint) * {7919 + salt * 611953} + k * {104729 + salt * 7907}) % 1000003 * CAST(2654435 AS bigint) % 4294967291 / 97 % {below})"
+    mixed = f"CAST(p AS bigint) * {7919 + salt * 611953} + k * {104729 + salt * 7907}"
+    return f"(({mixed}) % 1000003 * CAST(2654435 AS bigint) % 4294967291 / 97 % {below})"
 
 
 def drawn(value: str | None) -> str:

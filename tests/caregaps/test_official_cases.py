@@ -24,3 +24,12 @@ def test_every_population_of_every_official_case(measure, data, capsys):
         print(f"\n{measure}: {len(cases)} cases, {len(wrong)} populations wrong; positives: {told}")
     assert not wrong
     assert positives["initial-population"] and positives["denominator-exclusion"]
+
+
+@pytest.mark.parametrize("measure", ["CMS125", "CMS130", "CMS165"])
+def test_cases_of_our_own_in_the_same_form(measure):
+    """Covers the way of the official cases where those are absent."""
+    cases = [case for case in read_cases(HERE / "cases.ndjson") if case["cms"] == measure]
+    wrong, positives = differences(cases, measure)
+    assert not wrong
+    assert positives["numerator"] and positives["denominator-exclusion"]

@@ -162,7 +162,7 @@ class Facts(Patients):
         source = self.source(question)
         if not source:
             return {}
-        sql = f"SELECT e.patient_id, MAX({mark_of(self.kind)}) {source} GROUP BY {PATIENT}"
+        sql = f"SELECT {PATIENT}, MAX({mark_of(self.kind)}) {source} GROUP BY {PATIENT}"
         return dict(question.rows(sql))
 
     def source(self, question: Question) -> str:
@@ -300,8 +300,8 @@ def at_age(youngest: int, oldest: int, kind: Kind) -> str:
         day = f"CAST(to_char(to_timestamp({latest_second(kind)}) AT TIME ZONE 'UTC', 'YYYYMMDD') AS integer)"
         born = "CAST(to_char(who.birth_date, 'YYYYMMDD') AS integer)"
     else:
-        day = f"CAST(strftime('%%Y%%m%%d', {latest_second(kind)}, 'unixepoch') AS integer)"
-        born = "CAST(strftime('%%Y%%m%%d', who.birth_date) AS integer)"
+        day = f"CAST(strftime('%Y%m%d', {latest_second(kind)}, 'unixepoch') AS integer)"
+        born = "CAST(strftime('%Y%m%d', who.birth_date) AS integer)"
     years = f"({day} - {born}) / 10000 BETWEEN {youngest} AND {oldest}"
     return f"EXISTS (SELECT 1 FROM patients_patient who WHERE who.id = e.patient_id AND {years})"  # noqa: S608
 

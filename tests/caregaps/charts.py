@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from engage.patients.models import Patient
 from engage.records import valuesets
 from engage.records.actions import import_resources
 from tests.caregaps.cases import found
@@ -29,8 +30,7 @@ class Chart:
     gender: str = "female"
     more: dict = field(default_factory=dict)
 
-    def resources(self, number: int) -> list[dict]:
-        who = f"p{number}"
+    def resources(self, who: str) -> list[dict]:
         patient = {
             "resourceType": "Patient",
             "id": who,
@@ -47,11 +47,15 @@ class Chart:
 def wrong(measure: str, charts: list[Chart], **switches) -> list[str]:
     """What differs from what is expected, one line for each chart."""
     valuesets.ensure()
-    import_resources((r for n, chart in enumerate(charts) for r in chart.resources(n)), source="charts")
+    before = Patient.objects.filter(source="charts").count()
+    names = [f"p{before + number}" for number in range(len(charts))]
+    import_resources(
+        (r for name, chart in zip(names, charts, strict=True) for r in chart.resources(name)), source="charts"
+    )
     results = found(measure, YEAR, **switches)
     lines = []
-    for number, chart in enumerate(charts):
-        got = tuple(results[f"p{number}"][0][code] for code in CODES)
+    for name, chart in zip(names, charts, strict=True):
+        got = tuple(results[name][0][code] for code in CODES)
         if got != EXPECTED[chart.expected]:
             lines.append(f"{chart.name}: expected {chart.expected}, got {dict(zip(CODES, got, strict=True))}")
     return lines

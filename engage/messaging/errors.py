@@ -78,7 +78,8 @@ UNKNOWN = Rule("The carrier could not deliver it.")
 
 
 def rule_for(code: str) -> Rule:
-    return RULES.get(code) or Rule(LOCKS[code]) if code in LOCKS else RULES.get(code, UNKNOWN)
+    """The table's rule; a fault of our own and an unknown code leave the number alone."""
+    return RULES.get(code) or (Rule(LOCKS[code]) if code in LOCKS else UNKNOWN)
 
 
 def sentence(code: str) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from engage.lib import clock, signing
-from engage.messaging import errors, twilio
+from engage.messaging import breaker, errors, twilio
 from engage.messaging.models import Attempt, Message, ProviderEvent
 from engage.worklist import actions as worklist
 from engage.worklist.models import Reason, Task
@@ -97,9 +97,7 @@ def apply(message: Message, change: Change) -> bool:
         log.info("message %s: %s, code %s", message.pk, change.state, change.error or "none")
         errors.take_effect(message, change.error)
         if change.error in errors.LOCKS:
-            from engage.messaging.breaker import lock
-
-            lock(twilio.sender(), errors.LOCKS[change.error])
+            breaker.lock(twilio.sender(), errors.LOCKS[change.error])
     return True
 
 

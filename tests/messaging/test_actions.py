@@ -65,6 +65,31 @@ class Queueing(CastTestCase):
         assert len(asked) <= 9
 
 
+class QueueingMany(CastTestCase):
+    def test_many_are_judged_and_written_together(self):
+        people = [self.make_patient(f"P{n}", "Test", f"+1617555{1000 + n}") for n in range(20)]
+        nobody = self.make_patient("No", "Phone")
+        there = actions.queue(body="Hello", key="k0", patient=people[0])
+
+        def drafts(some):
+            return [actions.draft(body="Hello", key=f"k{n}", patient=p) for n, p in enumerate(some)]
+
+        asked = {}
+        for some in ([*people[:2], nobody], [*people, nobody, people[1]]):
+            Message.objects.exclude(pk=there.pk).delete()
+            made = drafts(some)
+            with CaptureQueriesContext(connection) as queries:
+                rows = actions.queue_many(made)
+            asked[len(some)] = len(queries)
+        assert len(set(asked.values())) == 1, asked
+        assert rows[0].pk == there.pk
+        assert [r.key for r in rows] == [f"k{n}" for n in range(22)]
+        assert {r.state for r in rows[1:20]} == {State.QUEUED}
+        assert (rows[20].state, rows[20].verdict["code"]) == (State.SUPPRESSED, "no_number")
+        assert (rows[21].state, rows[21].verdict["code"]) == (State.HELD, "frequency")
+        assert all(r.pk for r in rows)
+
+
 class Suppressing(CastTestCase):
     def setUp(self):
         self.message = actions.queue(body="Hello", key="k", patient=self.patient, about="caregap:1")

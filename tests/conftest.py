@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""What every test may ask for, and what may be left out where."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 DATA = Path(os.environ.get("ENGAGE_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")))
 STRICT = os.environ.get("CI_STRICT") == "1"
+ON_POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
+skipped: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,30 @@ def data() -> Path:
     if not DATA.is_dir():
         (pytest.fail if STRICT else pytest.skip)(f"the real inputs are not at {DATA}; set ENGAGE_DATA")
     return DATA
+
+
+def pytest_collection_modifyitems(config, items):
+    """The long ones first, so that two processes end together.
+
+    What needs PostgreSQL belongs to the run that has it: where both are run, it is not "skipped" in the other.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if ON_POSTGRES or not STRICT:
+        return
+    left = [item for item in items if item.get_closest_marker("postgres")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped and not hasattr(report, "wasxfail"):
+        skipped.append(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Where nothing may be skipped, a skip fails the run."""
+    if STRICT and skipped and not hasattr(session.config, "workerinput"):
+        print("\nSkipped, though nothing may be skipped here:", *skipped, sep="\n  ")
+        session.exitstatus = session.exitstatus or 1

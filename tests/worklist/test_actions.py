@@ -194,6 +194,7 @@ class Holding(CastTestCase):
         assert not actions.take(task, by=self.nurse)
 
 
+@pytest.mark.postgres
 @pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite lets one write at a time: there is no race to test"
 )

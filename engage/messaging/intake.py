@@ -4,13 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, transaction
 
 from engage.lib import phone, text
-from engage.messaging import actions
+from engage.messaging import actions, safety
 from engage.messaging.models import Lane, Message
 from engage.patients.models import Channel, ContactPoint, Patient
 
@@ -18,6 +18,11 @@ LANES = {"urgent": Lane.URGENT, "staff": Lane.STAFF, "bulk": Lane.BULK}
 KNOWN = {"patient", "to", "channel", "body", "key", "not_before", "expires_at", "lane", "source"}
 LONGEST_LINE = 64 * 1024
 LONGEST_KEY = 80
+LONGEST_SOURCE = 23  # with the key 110 characters at most: a second try adds its own ending to them
+# Keys the product makes for itself; a source of that name could take the place of a crisis reply, or of a reply heard.
+OURS = frozenset({"in", "alert", "campaign", "staff", "resent", "demo", *(w.key for w in safety.WORDINGS)})
+# Beyond these a date means "ever" or "never", and a week more would be a year that no calendar has.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 CHUNK = 200  # lines in one transaction
 Progress = Callable[[int], None]
 
@@ -67,11 +72,14 @@ def _take(chunk: list[tuple[int, bytes]], source: str, outcome: Outcome) -> None
                     _take_line(line, source, outcome, number)
             except LineError as error:
                 outcome.refuse(str(error), number)
+            except (ValueError, OverflowError, DataError) as error:
+                # A line nobody thought of must not undo the good ones beside it.
+                outcome.refuse(f"The line could not be used ({type(error).__name__}).", number)
 
 
 def _take_line(line: bytes, source: str, outcome: Outcome, number: int) -> None:
     facts = parse(line)
-    key = f"{facts.get('source') or source}:{facts['key']}"
+    key = f"{source_of(facts, source)}:{facts['key']}"
     if Message.objects.filter(key=key).exists():
         outcome.repeated += 1
         return
@@ -97,10 +105,20 @@ def parse(line: bytes) -> dict[str, Any]:
     for name, value in facts.items():
         if value is not None and not isinstance(value, str):
             raise LineError(f"“{name}” must be text.")
+        if name != "body" and value and text.clean(value) != value:
+            raise LineError(f"“{name}” holds characters that cannot be kept.")
     key = (facts.get("key") or "").strip()
-    if not key or len(key) > LONGEST_KEY or "\x00" in key:
+    if not key or len(key) > LONGEST_KEY:
         raise LineError(f"“key” is missing or longer than {LONGEST_KEY} characters.")
     return facts | {"key": key}
+
+
+def source_of(facts: dict[str, Any], default: str) -> str:
+    """The name within which the key is unique. Raises LineError."""
+    source: str = (facts.get("source") or default).strip()
+    if not source or len(source) > LONGEST_SOURCE or ":" in source or text.clean(source) != source:
+        raise LineError(f"“source” is a name of at most {LONGEST_SOURCE} characters without a colon.")
+    return f"other-{source}" if source in OURS else source
 
 
 def arguments(facts: dict[str, Any]) -> dict[str, Any]:
@@ -176,4 +194,4 @@ def moment(facts: dict[str, Any], name: str) -> datetime | None:
         raise LineError(f"“{name}” is not an ISO date and time.") from None
     if value.tzinfo is None:
         raise LineError(f"“{name}” has no offset.")
-    return value
+    return min(max(value, EARLIEST), LATEST)

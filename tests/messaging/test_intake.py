@@ -87,6 +87,26 @@ class Intake(CastTestCase):
         assert "Several patients share the number; name the patient." in summary["refused"]
         assert Message.objects.get(key="file:emoji").body == "👍"
 
+    def test_a_line_that_breaks_undoes_none_beside_it(self):
+        odd = [
+            self.row("a", not_before="9999-12-31T23:59:59+00:00"), self.row("b", not_before="9999-12-31T23:59:59-14:00"),
+            self.row("c", expires_at="9999-12-31T23:59:59-14:00"),
+        ]  # fmt: skip
+        broken = [
+            self.row("e\ud800"), self.row("f", patient="x\0y"), self.row("g", source="a\0b"), self.row("h", to="\0"),
+            self.row("i", source="s" * 500), self.row("j", source="in:SM1"),
+            self.row("d", not_before="0001-01-01T00:00:00+14:00"),  # an age ago: too old to be of use
+        ]  # fmt: skip
+        summary, _ = self.run_on(*odd, *broken, self.row("good", body="\ud800 lone"))
+        assert (summary["queued"], sum(summary["refused"].values())) == (len(odd) + 1, len(broken))
+        assert Message.objects.get(key="file:good").body == "? lone"
+
+    def test_a_source_cannot_take_the_place_of_the_products_own_keys(self):
+        self.run_on(
+            self.row("57", source="crisis"), self.row("SM1", source="in"), self.row("SM1", source="in")
+        )
+        assert set(Message.objects.values_list("key", flat=True)) == {"other-crisis:57", "other-in:SM1"}
+
     def test_not_before_and_expiry_are_kept(self):
         at = clock.now() + timedelta(days=1)
         self.run_on(self.row(not_before=at.isoformat(), expires_at=(at + timedelta(hours=5)).isoformat()))

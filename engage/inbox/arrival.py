@@ -24,6 +24,7 @@ from engage.messaging.models import Lane, Message
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Step = tuple[str, Callable[[], object]]
+MOST_MEDIA = 10  # files in one message, the carrier's own limit
 CONTEXTS = {
     "caregap": "screening_reminder",
     "appointment": "appointment_reminder",
@@ -80,13 +81,12 @@ def keep(
 
 def attachments(raw: Mapping[str, Any]) -> str:
     """What came with the words, in words; the files stay with the carrier under the message's id."""
-    count = str(raw.get("NumMedia", "0"))
-    if not count.isdigit() or int(count) == 0:
+    said = str(raw.get("NumMedia", "0"))
+    count = min(int(said), MOST_MEDIA) if said.isdecimal() else 0
+    if count == 0:
         return ""
-    kinds = {
-        str(raw.get(f"MediaContentType{n}", "")).split("/")[0] or "file" for n in range(min(int(count), 10))
-    }
-    return f"Came with {count} attachment{'s' if int(count) > 1 else ''} ({', '.join(sorted(kinds))}), kept by the carrier."
+    kinds = {str(raw.get(f"MediaContentType{n}", "")).split("/")[0] or "file" for n in range(count)}
+    return f"Came with {count} attachment{'s' if count > 1 else ''} ({', '.join(sorted(kinds))[:200]}), kept by the carrier."
 
 
 def hear(message: Message, sender: Sender) -> Conversation:

@@ -53,7 +53,7 @@ def where(error: Exception) -> str:
 @from_carrier
 def message(params: dict[str, str]) -> HttpResponse:
     """A patient's text: kept once, with all that follows from it, in one transaction."""
-    if not params.get("MessageSid") or not params.get("From"):
+    if not params.get("MessageSid") or not params.get("From", "").strip():
         return HttpResponse("No message.\n", status=400, content_type="text/plain")
     with transaction.atomic():
         inbox.receive(

@@ -102,6 +102,13 @@ class Proof(WebhookTestCase):
         )
         assert b"signature" in forged.content
 
+    def test_a_json_body_that_nothing_vouches_for_is_forged(self):
+        for body in (b"{}", b"[]", b"\xff\xfe", b""):
+            answer = self.client.post(
+                MESSAGE, body, content_type="application/json", headers={"X-Twilio-Signature": "forged"}
+            )
+            assert answer.status_code == 403, body
+
     def test_only_post(self):
         assert self.client.get(MESSAGE).status_code == 405
 
@@ -149,10 +156,18 @@ class Replies(WebhookTestCase):
         assert not Message.objects.exists()
         assert self.post(MESSAGE, self.inbound("my secret words")).status_code == 200
 
-    def test_signed_but_without_an_id(self):
+    def test_signed_but_without_an_id_or_a_sender(self):
         params = self.inbound()
         del params["MessageSid"]
         assert self.post(MESSAGE, params).status_code == 400
+        # A blank sender would be everybody whose number could not be read.
+        assert self.post(MESSAGE, self.inbound(From="  ")).status_code == 400
+
+    def test_an_odd_count_of_attachments_loses_no_reply(self):
+        for letter, count in {"a": "²", "b": "9" * 40, "c": "-1", "d": "٣"}.items():
+            params = self.inbound("Look", "SM" + letter * 32, NumMedia=count, MediaContentType0="x" * 400)
+            assert self.post(MESSAGE, params).status_code == 200, count
+        assert Message.objects.heard().count() == 4
 
     def test_writing_to_us_makes_a_number_trusted_again(self):
         self.patient.contact_points.update(state="suspect", suspect_count=2)

@@ -71,6 +71,19 @@ def upsert(
         cursor.execute(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{merge}" {tail}')  # noqa: S608
 
 
+def append(table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Inserts rows that are new; one that is there already fails them all."""
+    names = quoted(columns)
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            marks = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', rows)  # noqa: S608
+            return
+        with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
 def moment(value: Any) -> Any:
     """An aware datetime as the database takes it."""
     return connection.ops.adapt_datetimefield_value(value)

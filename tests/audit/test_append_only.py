@@ -29,12 +29,13 @@ class AppendOnly(CastTestCase):
     def test_raw_sql(self):
         self.refused(lambda: connection.cursor().execute("DELETE FROM audit_auditevent"))
 
-    @pytest.mark.skipif(connection.vendor != "sqlite", reason="REPLACE is SQLite's own word")
     def test_replace(self):
-        replace = "REPLACE INTO audit_auditevent SELECT id, at, 'nobody', actor_id, 'nothing', subject_type, subject_id,"
-        rest = " patient_id, clinic_id, detail FROM audit_auditevent"
-        names = " (id, at, actor, actor_id, action, subject_type, subject_id, patient_id, clinic_id, detail)"
-        sql = replace.replace(" SELECT", f"{names} SELECT") + rest
+        columns = "id, at, actor, actor_id, action, subject_type, subject_id, patient_id, clinic_id, detail"
+        values = columns.replace("action", "'nothing'")
+        rows = f"audit_auditevent ({columns}) SELECT {values} FROM audit_auditevent WHERE true"
+        sql = f"REPLACE INTO {rows}"
+        if connection.vendor == "postgresql":
+            sql = f"INSERT INTO {rows} ON CONFLICT (id) DO UPDATE SET action = 'nothing'"
         self.refused(lambda: connection.cursor().execute(sql))
 
     def test_it_names_who_what_and_whom(self):

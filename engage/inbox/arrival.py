@@ -20,6 +20,7 @@ from engage.inbox.triage.reading import Reading as Found
 from engage.inbox.triage.reading import highest
 from engage.lib import clock, text
 from engage.messaging.models import Lane, Message
+from engage.worklist import actions as worklist
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -97,7 +98,11 @@ def hear(message: Message, sender: Sender) -> Conversation:
     if conversation is None:
         first = {"address": sender.address, "clinic": sender.clinic}
         conversation, _ = held.get_or_create(**whose, defaults=first)
+    before = conversation.clinic
     conversation.hear(message, sender.clinic, [] if sender.patient else sender.candidates)
+    if conversation.clinic != before:  # a shared number answers another clinic's text: its tasks go along
+        conversation.owner = None
+        worklist.move_about(conversation.about, conversation.clinic)
     return conversation
 
 

@@ -90,6 +90,12 @@ def close_about(
     return ended
 
 
+def move_about(about: str, clinic: Clinic | None) -> int:
+    """Open tasks follow what they are about to another clinic; whoever owned or held them there does no longer."""
+    rows = Task.objects.open().filter(about=about).exclude(clinic=clinic)
+    return rows.update(clinic=clinic, owner=None, claimed_by=None, claimed_until=None)
+
+
 def _end_all(tasks: list[Task], outcome: str, note: str, by: User | str) -> int:
     if not tasks:
         return 0

@@ -128,6 +128,18 @@ class Matching(InboxTestCase):
         self.hear("What time do you open?")
         assert Conversation.objects.get(address=ANA).clinic == self.other_clinic
 
+    def test_when_the_other_clinic_writes_next_the_tasks_go_along_with_the_conversation(self):
+        other = self.make_patient("Eva", "Stone", ANA, clinic=self.other_clinic)
+        self.said()
+        self.hear("What time do you open?")
+        conversation = Conversation.objects.get(address=ANA)
+        assert conversation.clinic == self.clinic
+        Task.objects.filter(about=conversation.about).update(owner=self.nurse)
+        self.said(patient=other)
+        self.hear("Can we come Thursday instead?")
+        tasks = Task.objects.open().filter(about=conversation.about)
+        assert {(task.clinic, task.owner) for task in tasks} == {(self.other_clinic, None)}
+
 
 class Urgent(InboxTestCase):
     def test_it_is_on_top_has_a_task_in_five_minutes_an_alert_and_the_crisis_reply(self):

@@ -98,14 +98,19 @@ def conversation_id(task: Task) -> int | None:
 def draw(rows: Iterable[Row]) -> list[Row]:
     """Adds to each row its reasons (`whys`), its sentences and, for an unknown sender, the number; two queries in all."""
     drawn = list(rows)
-    talks = {pk: row for row in drawn for task in row.tasks if (pk := conversation_id(task))}
+    talks: dict[int, list[Row]] = {}  # several rows of one conversation, while nobody knows whose it is
+    for row in drawn:
+        for pk in {pk for task in row.tasks if (pk := conversation_id(task))}:
+            talks.setdefault(pk, []).append(row)
     flags: dict[int, list[Flag]] = {}
     for flag in Flag.objects.filter(conversation__in=talks).exclude(state=Flag.State.DISMISSED):
-        if flag.created_at >= talks[flag.conversation_id].waiting_since - timedelta(minutes=5):
+        since = min(row.waiting_since for row in talks[flag.conversation_id])
+        if flag.created_at >= since - timedelta(minutes=5):
             flags.setdefault(flag.conversation_id, []).append(flag)
-    unknown = {pk: row for pk, row in talks.items() if row.patient is None}
+    unknown = [pk for pk, rows in talks.items() if rows[0].patient is None]
     for pk, address in Conversation.objects.filter(pk__in=unknown).values_list("pk", "address"):
-        unknown[pk].extra["address"] = phone.display(address)
+        for row in talks[pk]:
+            row.extra["address"] = phone.display(address)
     for row in drawn:
         mine = {pk for task in row.tasks if (pk := conversation_id(task))}
         marks = marks_of(flag for pk in mine for flag in flags.get(pk, []))

@@ -8,6 +8,7 @@ from django.urls import reverse
 from engage.audit.models import AuditEvent
 from engage.campaigns.models import Campaign, Enrollment
 from engage.caregaps.models import CareGap
+from engage.console.templatetags.desk import due_text
 from engage.inbox.models import Conversation, Flag
 from engage.lib import clock
 from engage.messaging.models import Message, Stream
@@ -78,6 +79,16 @@ class Listing(Desk):
         assert "Mentions what may be an emergency." in text  # the words stand once, in the first column
         assert "1 h late" in text and "Spanish" in text
 
+    def test_what_fell_due_this_minute_is_not_called_late(self):
+        at = clock.now()
+        wait = [
+            (at + timedelta(minutes=1), "by"),
+            (at - timedelta(seconds=30), "due now"),
+            (at - timedelta(minutes=2), "2 min late"),
+        ]
+        for due, said in wait:
+            assert due_text(Task(due_at=due, clinic=self.clinic)).startswith(said)
+
     def test_a_dismissed_flag_is_no_reason_any_more(self):
         Flag.objects.update(state="dismissed")
         assert (
@@ -107,6 +118,11 @@ class Listing(Desk):
             due_at=clock.now(), link=talk.link,
         )  # fmt: skip
         assert "(617) 555-0177" in self.client.get("/worklist/").content.decode()
+        Task.objects.create(
+            reason=Reason.URGENT_REPLY, summary="Mentions chest pain.", about=talk.about, clinic=self.clinic,
+            due_at=clock.now(), link=talk.link,
+        )  # fmt: skip
+        assert self.client.get("/worklist/").content.decode().count("(617) 555-0177</a>") == 2
 
     def test_at_most_twelve_queries_with_many_rows(self):
         for n in range(60):
@@ -227,6 +243,7 @@ class Ending(Desk):
             answer = self.post("task_finish", self.urgent, htmx, outcome="emergency_handled", note="")
             assert answer.status_code == 422
             assert "few words" in answer.content.decode()
+            assert "data-focus" in answer.content.decode()  # the note is where one goes on
         answer = self.post("task_finish", self.call, outcome="nonsense", note="I wrote this")
         assert answer.status_code == 422 and "I wrote this" in answer.content.decode()
         assert Task.objects.open().count() == 2

@@ -14,12 +14,12 @@ register = template.Library()
 
 @register.filter
 def due_text(task: Task) -> str:
-    """ "12 min late", "3 d late", "by 16:00", "by Fri 6 Mar"."""
+    """ "due now", "12 min late", "3 d late", "by 16:00", "by Fri 6 Mar"."""
     now = clock.now()
     if task.due_at < now:
         minutes = int((now - task.due_at).total_seconds() // 60)
         if minutes < 60:
-            return f"{minutes} min late"
+            return f"{minutes} min late" if minutes else "due now"
         return f"{minutes // 60} h late" if minutes < 48 * 60 else f"{minutes // 1440} d late"
     there, today = local(task.due_at, task.clinic), local(now, task.clinic).date()
     if there.date() == today:

@@ -116,7 +116,10 @@ def task_finish(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         end([task, *others], outcome, note, by=request.user)
     except TaskError as error:
-        return panel(request, own(request, pk), 422, error=str(error), chosen=outcome, note=note)
+        missing = actions.needs_note(task, outcome) and not note.strip()
+        return panel(
+            request, own(request, pk), 422, error=str(error), chosen=outcome, note=note, note_missing=missing
+        )
     undo = f"{reverse('task_reopen', args=[pk])}?also={','.join(str(t.pk) for t in others)}"
     task.refresh_from_db()
     return off_the_list(request, task, f"Ended: {task.get_outcome_display().lower()}.", undo)

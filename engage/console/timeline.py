@@ -111,7 +111,13 @@ def consents(patient: Patient, before: datetime) -> Iterator[Entry]:
     )
     for row in rows.order_by("-at")[:LIMIT]:
         title = f"{row.get_channel_display()}: permission {row.get_decision_display().lower()}"
-        yield Entry(row.at, "consent", title, note=row.get_source_display(), automatic=row.source == "ehr")
+        told = row.source == Consent.Source.STAFF and row.evidence != row.get_source_display().lower()
+        note = (
+            f"{row.get_source_display()}: {row.evidence}"
+            if told and row.evidence
+            else row.get_source_display()
+        )
+        yield Entry(row.at, "consent", title, note=note, automatic=row.source == "ehr")
 
 
 def campaigns(patient: Patient, before: datetime) -> Iterator[Entry]:
@@ -139,11 +145,12 @@ def facts(patient: Patient, before: datetime) -> Iterator[Entry]:
 
 
 def value_text(event: Event) -> str:
-    """A result in words: "128/82 mm[Hg]", "6.8 %", "Positive"."""
+    """A result in words: "128/82 mm Hg", "6.8 %", "Positive"."""
+    unit = event.unit.replace("mm[Hg]", "mm Hg")  # UCUM is for machines
     if event.value is not None and event.value2 is not None:
-        return f"{event.value:g}/{event.value2:g} {event.unit}"
+        return f"{event.value:g}/{event.value2:g} {unit}".strip()
     if event.value is not None:
-        return f"{event.value:g} {event.unit}".strip()
+        return f"{event.value:g} {unit}".strip()
     is_result = event.kind == Kind.OBSERVATION and event.value_concept is not None
     return str(event.value_concept) if is_result else ""
 

@@ -7,10 +7,11 @@ from django.test.utils import CaptureQueriesContext
 
 from engage.audit.models import AuditEvent
 from engage.caregaps.models import CareGap
-from engage.console.timeline import timeline
+from engage.console.timeline import timeline, value_text
 from engage.lib import clock
 from engage.messaging.models import Message
 from engage.patients.models import Consent, ContactPoint, Patient
+from engage.records.models import Event, Kind
 from engage.worklist.models import Task
 from tests.base import CastTestCase
 
@@ -168,6 +169,17 @@ class Timeline(CastTestCase):
     def test_why_a_message_was_not_sent_is_told(self):
         self.say(1, state="suppressed", state_reason="The patient opted out.", author=self.nurse)
         assert timeline(self.patient)[0].note == "Not sent: The patient opted out."
+
+    def test_how_staff_knew_of_a_permission_is_told(self):
+        Consent.objects.create(
+            patient=self.patient, address="+16175550142", channel="sms", decision="revoked", source="staff",
+            evidence="said so at the desk",
+        )  # fmt: skip
+        assert timeline(self.patient)[0].note == "Told to staff: said so at the desk"
+
+    def test_units_are_written_for_people(self):
+        result = Event(value=144, value2=90, unit="mm[Hg]", kind=Kind.OBSERVATION)
+        assert value_text(result) == "144/90 mm Hg"
 
     def test_gaps_and_tasks_are_on_it(self):
         CareGap.objects.create(

@@ -211,6 +211,7 @@ class Attempt(models.Model):
     error_code = models.CharField(max_length=10, blank=True)
     provider_sid = models.CharField(max_length=64, blank=True)
     absent_listings = models.PositiveSmallIntegerField(default=0)  # listings that did not show it
+    unread_listings = models.PositiveSmallIntegerField(default=0)  # listings that failed or said nothing
     last_listing_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 State = Message.State
 MOST_ATTEMPTS = 5  # in doubt that often: something about the message itself is wrong
 ABSENT_TWICE = 2
-GAPS_UNTIL_REVIEW = 3  # × LISTING_GAP without a readable list: 15 minutes
+GAPS_UNTIL_REVIEW = 3  # the fourth listing that says nothing, 15 minutes after the first, is the last
 SLACK = timedelta(minutes=2)  # the carrier's clock against ours
 AT_ONCE = 10  # listings at the same time
 MOST = 1000  # rows in one run
@@ -47,6 +47,7 @@ class Doubtful:
     started_at: datetime
     deadline: datetime
     absent: int
+    unread: int
     last_listing_at: datetime | None
 
     def could_be(self, row: Listed) -> bool:
@@ -98,6 +99,7 @@ def due() -> list[Doubtful]:
         "started_at",
         "deadline",
         "absent_listings",
+        "unread_listings",
         "last_listing_at",
     )
     return [Doubtful(*row) for row in rows.order_by("deadline").values_list(*fields)[:MOST]]
@@ -216,11 +218,16 @@ def _not_taken(doubt: Doubtful) -> str:
 
 
 def _unproven(doubt: Doubtful) -> str:
-    """The list says nothing: wait, then a person decides. Never sent again on a guess."""
-    patience = timedelta(seconds=settings.SETTLE + GAPS_UNTIL_REVIEW * settings.LISTING_GAP)
-    if clock.machine_now() < doubt.deadline + patience:
-        return "unproven"
+    """The list says nothing: try again a gap later, then a person decides. Never sent again on a guess.
+
+    Tries are counted, not time: after a long stop of the sender one failed listing must not end the search.
+    """
     with transaction.atomic():
+        counted = Attempt.objects.filter(
+            pk=doubt.attempt_id, unread_listings=doubt.unread, last_listing_at=doubt.last_listing_at
+        ).update(unread_listings=doubt.unread + 1, last_listing_at=clock.machine_now())
+        if not counted or doubt.unread < GAPS_UNTIL_REVIEW:
+            return "unproven"
         row = Message.objects.select_for_update(of=("self",)).get(pk=doubt.message_id)
         if row.state != State.IN_DOUBT:
             return "settled"

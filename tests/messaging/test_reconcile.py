@@ -76,12 +76,25 @@ class Doubt(CarrierTestCase):
         message = self.lost_answer()
         self.carrier.script(on="list", status=500)
         later(100)
-        assert reconcile() == {"unproven": 1}
-        later(1000)
+        for _ in range(3):
+            assert reconcile() == {"unproven": 1}
+            assert reconcile() == {}  # the next look comes a gap later
+            later(400)
         assert reconcile() == {"review": 1}
         assert self.state(message) == State.NEEDS_REVIEW
         assert Task.objects.filter(about=f"message:{message.pk}", reason="delivery_review").count() == 1
         assert deliver_once() == 0
+        assert len(self.carrier.accepted()) == 1
+
+    def test_after_a_long_stop_one_failed_listing_does_not_end_the_search(self):
+        message = self.lost_answer()
+        self.carrier.script(on="list", times=1, status=500)
+        later(100_000)
+        assert reconcile() == {"unproven": 1}
+        later(400)
+        # `later` moved the deadline; what the carrier took must lie within the attempt's time.
+        Attempt.objects.update(deadline=clock.machine_now() - timedelta(seconds=90))
+        assert reconcile() == {"adopted": 1}
         assert len(self.carrier.accepted()) == 1
 
     def test_a_carrier_that_keeps_no_texts_proves_nothing(self):

@@ -78,7 +78,11 @@ def queue(
         safety=safety,
         clinic=clinic,
     )
-    apply(message, policy.decide(message, message.created_at), message.created_at)
+    verdict = policy.decide(message, message.created_at)
+    apply(message, verdict, message.created_at)
+    if expires_at is None and isinstance(verdict, policy.Held) and verdict.until is not None:
+        # What the night holds must not be too old in the morning, unless somebody said so.
+        message.expires_at = verdict.until + OF_USE[Lane(lane)]
     return _insert(message)
 
 

@@ -53,6 +53,8 @@ class Intake(CastTestCase):
             summary, _ = self.run_on(self.row(), self.row("k2", lane="urgent"))
         assert summary["queued"] == 2
         assert set(Message.objects.values_list("state", flat=True)) == {"held"}
+        for message in Message.objects.all():  # an urgent one is of use for an hour: from the morning on
+            assert message.expires_at > message.not_before
 
     def test_consent_as_recorded(self):
         self.patient.contact_points.update(sms_consent="revoked")

@@ -32,7 +32,11 @@
     } else if (control.matches("input, textarea, select")) {
       control.focus();
       control.select?.();
-    } else control.click();
+    } else {
+      control.click();
+      const menu = control.closest("details.menu[open]"); // the key leads into what it opened
+      if (menu) one(".menu-body :is(button, input:not([type=hidden]), select)", menu)?.focus();
+    }
     return true;
   }
 
@@ -237,6 +241,18 @@
     one("[data-focus]", event.target)?.focus();
   });
 
+  /* --- A conversation opens at its newest message, and its row in the list has been read ------------------------ */
+  function opened() {
+    one(".inbox-pane #latest")?.closest("li").scrollIntoView({ block: "nearest" });
+    const read = one('.inbox-row.unread a[aria-current="true"]')?.closest("li");
+    read?.classList.remove("unread");
+    if (read) one(".unread-word", read)?.remove();
+  }
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id === "conversation") opened();
+  });
+
   document.addEventListener("htmx:beforeSwap", (event) => {
     // The row that is about to leave hands the focus to its neighbour.
     const row = document.getElementById(event.detail.xhr.getResponseHeader("Row-Gone") ?? "");
@@ -248,4 +264,5 @@
   });
 
   settle();
+  opened();
 })();

@@ -49,6 +49,10 @@ class Inbox(CastTransactionTestCase, StaticLiveServerTestCase):
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Rivera, Ana").wait_for()
+        assert page.locator(".inbox-row[class~=unread] a[aria-current=true]").count() == 0  # read by now
+        page.keyboard.press("s")
+        assert page.evaluate("document.activeElement.innerText") == "1 hour"  # the key leads into the menu
+        page.keyboard.press("Escape")
         page.keyboard.press("r")
         page.keyboard.type("We open at eight.")
         page.keyboard.press("Tab")

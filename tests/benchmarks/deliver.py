@@ -6,6 +6,7 @@ The carrier is a process on the same machine; figures are for comparing, ratios 
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,10 +73,14 @@ class Bench:
         self.folder.cleanup()
 
     def run(self, *words: str) -> None:
-        subprocess.run([sys.executable, *words], cwd=ROOT, env=self.env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=self.env, check=True, stdout=subprocess.DEVNULL
+        )
 
     def taken(self) -> int:
-        return self.carrier.log_path.read_bytes().count(b'"accepted"') if self.carrier.log_path.exists() else 0
+        return (
+            self.carrier.log_path.read_bytes().count(b'"accepted"') if self.carrier.log_path.exists() else 0
+        )
 
     def first_to_last(self, *words: str, patience: float = 600) -> float:
         """Messages a second from the first the carrier took to the last; ends the process group."""
@@ -88,10 +93,8 @@ class Bench:
             time.sleep(0.1)
         if "qcluster" not in words:
             process.wait(60)  # what was taken must be written down too
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait(10)
         times = [m["at"] for m in self.carrier.accepted()]
         assert len(times) == self.messages, f"only {len(times)} of {self.messages}"

@@ -87,7 +87,7 @@ class Doubt(CarrierTestCase):
         assert len(self.carrier.accepted()) == 1
 
     def test_after_a_long_stop_one_failed_listing_does_not_end_the_search(self):
-        message = self.lost_answer()
+        self.lost_answer()
         self.carrier.script(on="list", times=1, status=500)
         later(100_000)
         assert reconcile() == {"unproven": 1}

@@ -48,6 +48,11 @@ class LastAnswer(Patients):
         yield self.asked
 
 
+def of_last_day(rows: str) -> str:
+    """The rows with each patient's last day beside them, in one pass: joined to itself, the list would be read squared."""
+    return f"SELECT given.*, MAX(day) OVER (PARTITION BY patient_id) AS last_day FROM ({rows}) given"  # noqa: S608
+
+
 @dataclass(frozen=True)
 class LowestOnLastDay(Patients):
     """Patients whose lowest first and second value of the last day with such an observation are both below the limits.
@@ -67,10 +72,9 @@ class LowestOnLastDay(Patients):
         day = f"({latest_second(self.readings.kind)}) / 86400"
         first, second = (known_value(column) for column in ("value", "value2"))
         readings = f"SELECT e.patient_id, {day} AS day, {first} AS first, {second} AS second {source}"
-        last_days = "SELECT patient_id, MAX(day) AS day FROM readings GROUP BY patient_id"
         return question.ids(
-            f"WITH readings AS ({readings}), last_days AS ({last_days})"  # noqa: S608 - numbers only
-            " SELECT patient_id FROM readings JOIN last_days USING (patient_id, day) GROUP BY patient_id"
+            f"SELECT patient_id FROM ({of_last_day(readings)}) kept WHERE day = last_day"  # noqa: S608 - numbers only
+            " GROUP BY patient_id"
             f" HAVING MIN(first) < {self.below[0]} AND MIN(second) < {self.below[1]}"
             " AND COUNT(first) = COUNT(*) AND COUNT(second) = COUNT(*)"
         )
@@ -110,10 +114,9 @@ class AtMostOnLastDay(Patients):
         valued = f"CASE WHEN (e.traits & {Trait.HAS_VALUE}) <> 0 THEN 1 END"
         day = f"({latest_second(self.assessed.kind)}) / 86400"
         rows = f"SELECT e.patient_id, {day} AS day, {comparable} AS value, {valued} AS valued {source}"
-        last_days = "SELECT patient_id, MAX(day) AS day FROM results GROUP BY patient_id"
         return question.ids(
-            f"WITH results AS ({rows}), last_days AS ({last_days})"  # noqa: S608 - numbers only
-            " SELECT patient_id FROM results JOIN last_days USING (patient_id, day) GROUP BY patient_id"
+            f"SELECT patient_id FROM ({of_last_day(rows)}) kept WHERE day = last_day"  # noqa: S608 - numbers only
+            " GROUP BY patient_id"
             f" HAVING COUNT(valued) = COUNT(*) AND (MIN(value) <= {self.limit} OR COUNT(value) < COUNT(*))"
         )
 

@@ -221,7 +221,7 @@ class Population:
                 yield self.blood_pressure(person, days, hypertensive)
             if diabetic and r.random() < 0.6:
                 yield self.lab(person, "a1c", days, round(r.gauss(7.4, 1.3), 1), "%")
-            if age > 40 and r.random() < 0.3:
+            if age > 40 and r.random() < 0.4:
                 yield self.lab(person, "cholesterol", days, float(r.randrange(140, 270)), "mg/dL")
             if r.random() < 0.3:
                 yield self.event(person, Kind.IMMUNIZATION, "flu", days, Status.COMPLETED)

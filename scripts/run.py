@@ -153,7 +153,8 @@ def supervise(env: dict[str, str]) -> None:
                     running[name], began[name] = start(words[name], env), time.monotonic()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us deaf to it
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("Stopping…", flush=True)
         stop_all(running)
 

@@ -153,8 +153,7 @@ def supervise(env: dict[str, str]) -> None:
                     running[name], began[name] = start(words[name], env), time.monotonic()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us deaf to it
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("Stopping…", flush=True)
         stop_all(running)
 
@@ -165,6 +164,7 @@ def main() -> None:
     env = environment()
     os.environ.update(env)
     prepare(env)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us deaf to it
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         supervise(env)

@@ -18,6 +18,18 @@ from engage.inbox.triage.vocabulary import VOCABULARY
 
 PATH = Path(__file__).parent / "data" / "model.json.gz"
 QUIET = frozenset({"thanks", "auto_reply", "other", "survey_answer"})  # routine by themselves
+EVERYDAY = frozenset(
+    {
+        "medication",
+        "reschedule",
+        "contact_update",
+        "call_me",
+        "preference",
+        "barrier",
+        "accept",
+        "already_done",
+    }
+)
 CONFIRMING = frozenset({"confirm", "missed_visit"})  # an agreement that nobody has to book
 WORDS: dict[str, str] = VOCABULARY["classifier"]["labels"]  # as in "Reads like …"
 Placed = tuple[str, Level, tuple[int, int] | None]
@@ -68,7 +80,7 @@ def classify(material: Material) -> list[Placed]:
     """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
     model = load()
     scores = model.scores(features(material))
-    urgent = scores["urgent"] >= model.thresholds["urgent"]
+    urgent = scores["urgent"] >= model.thresholds[_needed(material)]
     plain = [n for n in WORDS if n not in URGENT_LABELS]
     chosen = [n for n in plain if scores[n] >= model.thresholds[n]]
     if urgent:
@@ -81,6 +93,20 @@ def classify(material: Material) -> list[Placed]:
     if matters and "significant" not in levels and "urgent" not in levels:
         levels[0] = "significant"
     return [(n, level, _place(material, model, n)) for n, level in zip(chosen, levels, strict=True)]
+
+
+def _needed(material: Material) -> str:
+    """Which threshold calls this reply urgent.
+
+    Out of pills, no ride, another date: such words stand close to grave ones in the training data, so the
+    classifier by itself must be surer of them than of anything else.
+    """
+    said = [h.entry for h in material.hits if not h.held]
+    answered = material.answer is not None and material.answer.level == "urgent"
+    measured = any(f.level == "urgent" for f in material.figures)
+    if answered or measured or any(e.level == "urgent" for e in said):
+        return "urgent"
+    return "urgent_everyday" if any(e.label in EVERYDAY for e in said) else "urgent_alone"
 
 
 def _level(label: str, *, urgent: bool, matters: bool) -> Level:

@@ -13,21 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags
 from sklearn.linear_model import LogisticRegression
 
 from engage.inbox.triage.classifier import PATH, WORDS
 from engage.inbox.triage.features import features
 from engage.inbox.triage.pipeline import prepare
+from engage.inbox.triage.reading import URGENT_LABELS
 
 DATA = PATH.parent
 OUTPUTS = (*WORDS, "significant", "urgent")
+# "I ran out of pills" is no graver under a reminder than under a refill: what our message asked is judged by
+# the question stage, and the classifier calls urgent by the patient's words alone.
+BY_WORDS = URGENT_LABELS | {"urgent"}
+ASKED = ("kind:", "context:", "unanswered:", "GK:", "channel:")
 FOLDS = 5
 RARE = 2  # a feature seen less often is left out
 STRENGTH = 1.0  # inverse regularisation (C), chosen on the tuning part
 EXTRA_WEIGHT = 1.0  # of a written reply against a real one
 SCALE = 1 / 2048  # weights are stored as 16-bit integers
-FALSE_URGENT = 0.025  # share of others that the model alone may call urgent
+FALSE_URGENT = 0.025  # share of others that the model may call urgent where an earlier stage does too
+ALONE = 0.7  # where the model calls urgent with no earlier stage beside it
+EVERYDAY = 0.8  # the same, in a reply that speaks of medicines, rides, dates or the like
 QUIET = 0.35  # where a reply whose every label is routine by itself matters all the same
 FALLBACK = 0.3  # what thresholds of labels are drawn towards, since each is chosen on few replies
 
@@ -85,10 +92,11 @@ def fit(
     counts = Counter(f for row in rows for f in row)
     vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in counts.items() if n >= RARE))}
     known = matrix(rows, vocabulary)
+    words_only = known @ diags([float(not f.startswith(ASKED)) for f in sorted(vocabulary)])
     columns, biases = [], []
-    for j in range(wanted.shape[1]):
+    for j, name in enumerate(OUTPUTS):
         model = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=0, max_iter=300)
-        model.fit(known, wanted[:, j], sample_weight=weights)
+        model.fit(words_only if name in BY_WORDS else known, wanted[:, j], sample_weight=weights)
         columns.append(model.coef_[0])
         biases.append(model.intercept_[0])
     return vocabulary, np.array(columns).T, np.array(biases)
@@ -135,6 +143,8 @@ def thresholds(scores: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
         else:
             value = (_best(given, truth) + FALLBACK) / 2
         chosen[name] = round(value, 3)
+    chosen["urgent_alone"] = max(chosen["urgent"], ALONE)
+    chosen["urgent_everyday"] = max(chosen["urgent"], EVERYDAY)
     return chosen
 
 

@@ -95,6 +95,12 @@ def start(words: list[str], env: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(words, env=env, cwd=ROOT, start_new_session=True)
 
 
+def clear(process: subprocess.Popen) -> None:
+    """Ends what a dead head leaves in its group: a killed cluster's workers would go on beside the new ones."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def stop_all(running: dict[str, subprocess.Popen]) -> None:
     """Asks every group to end, then insists; a sender drains for up to 30 seconds."""
     for name, process in running.items():
@@ -107,8 +113,7 @@ def stop_all(running: dict[str, subprocess.Popen]) -> None:
     for process in running.values():
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.1, deadline - time.monotonic()))
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        clear(process)
 
 
 def welcome(env: dict[str, str]) -> None:
@@ -150,6 +155,7 @@ def supervise(env: dict[str, str]) -> None:
             for name, process in list(running.items()):
                 if process.poll() is not None and time.monotonic() - began[name] > 5:
                     print(f"[{name}] ended with {process.returncode}; starting it again", flush=True)
+                    clear(process)
                     running[name], began[name] = start(words[name], env), time.monotonic()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

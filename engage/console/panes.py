@@ -17,7 +17,7 @@ from engage.inbox.folders import BY_SLUG, FOLDERS, MOST, START, Folder, counts
 from engage.inbox.models import Conversation, Flag, Level
 from engage.inbox.senders import answered_by_reply
 from engage.lib import clock
-from engage.lib.text import fold
+from engage.lib.text import fold, number
 from engage.messaging.models import Message
 from engage.patients.models import Patient
 from engage.patients.search import search
@@ -58,8 +58,8 @@ def beside(request: StaffRequest, folder: Folder) -> dict[str, Any]:
 
 def rows_of(request: StaffRequest, folder: Folder) -> tuple[list[Conversation], int | None]:
     """One page of rows with what they show, and the id of the last one when more follow."""
-    user, after = request.user, request.GET.get("after", "")
-    last = Conversation.objects.visible_to(user).filter(pk=after).first() if after.isdigit() else None
+    user, after = request.user, number(request.GET.get("after", ""))
+    last = Conversation.objects.visible_to(user).filter(pk=after).first() if after is not None else None
     name = fold(request.GET.get("q", ""))
     only = Q(patient__search_name__startswith=name) | Q(address__endswith=name) if name else None
     found = folder.page(user, ROWS + 1, last, only)
@@ -95,7 +95,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
     user, patient = request.user, conversation.patient
     viewed(request, conversation, "conversation.view")
     before = request.GET.get("before", "")
-    bubbles, earlier = thread(conversation, user, int(before) if before.isdigit() else None)
+    bubbles, earlier = thread(conversation, user, number(before))
     first_seen = conversation.seen_at is None and actions.mark_seen(conversation, user)
     tasks = list(tasks_of(conversation))
     shown = {
@@ -109,7 +109,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
         "in_doubt": any(t.reason == Reason.OPT_OUT_DOUBT for t in tasks),
         "labels": sorted((word, label) for label, (_, word) in WORDS.items()),
         "tone": TONES[Level(conversation.level)],
-        "folder_slug": request.GET.get("in", ""),
+        "folder_slug": came_from if (came_from := request.GET.get("in", "")) in BY_SLUG else "",
         "snooze_choices": SNOOZE,
     }
     if patient is None:

@@ -12,6 +12,7 @@ GSM7 = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
+LONGEST_NUMBER = 18  # digits; 64 bits hold every number of so many
 TYPOGRAPHIC = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "}
 )
@@ -48,6 +49,11 @@ def clean(body: str) -> str:
     """What may be stored and sent: no NUL or other control characters but line breaks and tabs, no lone surrogates."""
     body = body.encode("utf-8", "replace").decode("utf-8")
     return "".join(c for c in body if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+def number(text: str) -> int | None:
+    """The whole number that a form or an address says; None for anything else, and for more than a database keeps."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None
 
 
 def fold(text: str) -> str:

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from engage.accounts.models import User
 from engage.lib import clock
+from engage.lib.text import number
 from engage.patients.models import Patient
 from engage.worklist.models import Reason, Task, TaskQuerySet
 
@@ -45,10 +46,10 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> "Place | None":
         """What str() wrote; None for anything else."""
-        parts = text.split(".")
-        if len(parts) != 3 or not all(p.isdigit() and len(p) <= 18 for p in parts):
+        parts = [n for part in text.split(".") if (n := number(part)) is not None]
+        if len(parts) != 3 or text.count(".") != 2:
             return None
-        calm, micros, pk = map(int, parts)
+        calm, micros, pk = parts
         try:
             due = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
         except OverflowError:
@@ -75,7 +76,7 @@ class Asked:
             queue=values["queue"] if values.get("queue") in Task.Queue.values else "",
             mine=values.get("mine") == "1",
             reason=values["reason"] if values.get("reason") in Reason.values else "",
-            clinic=int(clinic) if clinic.isdigit() and len(clinic) < 18 else None,
+            clinic=number(clinic),
             language=language if language.isalpha() and len(language) <= 8 else "",
         )
 

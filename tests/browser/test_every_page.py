@@ -49,7 +49,8 @@ def objects(stack):
         ".order_by('priority', 'id').first().pk,"
         " 'gap': CareGap.objects.filter(status='open', patient__clinic__slug='harbor').first().pk,"
         " 'running': Campaign.objects.filter(state='running').order_by('id').first().pk,"
-        " 'unmatched': (Conversation.objects.filter(patient=None).first() or Conversation()).pk,"
+        " 'unmatched': Conversation.objects.visible_to(User.objects.get(username='supervisor'))"
+        ".filter(patient=None).first().pk,"
         " 'draft': Campaign.objects.filter(state='draft').first().pk}"
     )
     pages = {
@@ -59,7 +60,7 @@ def objects(stack):
             f"/inbox/c/{found['urgent']}/",
             f"/gaps/{found['gap']}/close/",
         ],
-        "supervisor": [f"/inbox/c/{found['unmatched']}/"] if found["unmatched"] else [],
+        "supervisor": [f"/inbox/c/{found['unmatched']}/"],
         "campaigns": [
             f"/campaigns/{found['running']}/",
             f"/campaigns/{found['draft']}/edit/",

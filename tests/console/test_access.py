@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from engage.accounts.models import Role
@@ -207,6 +208,34 @@ class Walk(CastTestCase):
                 shown = b"Rivera" in answer.content.replace(b"rivera", b"")
                 after = AuditEvent.objects.filter(patient_id=self.patient.pk).count()
                 assert not shown or after > before, f"{url} showed the patient without a trace"
+
+    ODD = (
+        "9" * 19,
+        "9" * 400,
+        "-1",
+        "²",
+        "1e9",
+        "\x00",
+        "9999999-99-99",
+        "ﬁ' OR 1=1 --",
+        "<b>",
+        "\U0001f9d1" * 300,
+    )
+    ASKED = ("after", "before", "q", "draft", "ready", "in", "queue", "reason", "clinic", "language", "mine", "also", "over",
+             "tasks", "heard", "patient", "actor", "action", "day", "to", "outcome", "body", "last", "key", "until", "note",
+             "page", "status", "pcp", "age", "as_of", "done_on", "what", "code", "measure", "snooze", "name")  # fmt: skip
+
+    def test_what_nobody_could_have_typed_never_breaks_a_page(self):
+        for name, url, access, _ in self.each():
+            for odd in self.ODD:
+                for method in [m.lower() for m in access.methods]:
+                    with self.subTest(route=name, method=method, odd=odd[:12]):
+                        self.client.force_login(self.people[access.roles[0]])
+                        self.client.raise_request_exception = False
+                        savepoint = transaction.savepoint()
+                        answer = getattr(self.client, method)(url, dict.fromkeys(self.ASKED, odd))
+                        transaction.savepoint_rollback(savepoint)
+                        assert answer.status_code < 500, (url, odd[:12])
 
     def test_polls_carry_counts_only(self):
         for name, url, access, _ in self.each():

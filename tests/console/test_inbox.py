@@ -206,7 +206,7 @@ class Composing(Pages):
         assert self.send(key="campaign:1:1:1").status_code == 422
 
     def test_the_preview_counts_parts(self):
-        page = self.page("conversation_preview", self.pk, body="a" * 161)
+        page = self.do("conversation_preview", self.pk, body="a" * 161)
         assert page.content.decode() == "161 characters, 2 parts"
 
     def test_ready_answers_come_in_the_patients_language(self):

@@ -81,7 +81,7 @@ class Poll(CastTestCase):
         since = (clock.now() - timedelta(minutes=10)).isoformat().replace("+", "%2B")
         found = self.counts(f"?task={first.pk}&heard={since}")
         assert (found["tasks"], found["replies"]) == ("1", "1")
-        for nonsense in ("?task=x&heard=y", "?task=&heard=2020", "?heard=%00", f"?task={'9' * 40}"):
+        for nonsense in ("?task=x&heard=y", "?task=&heard=2020", f"?task={'9' * 40}"):
             assert self.counts(nonsense)["inbox"] == "2"
 
     def test_the_sender_that_does_not_run_is_said_once_a_second_at_most(self):

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from engage.accounts.models import User
 from engage.audit.models import AuditEvent
 from engage.console.access import AUDITORS, StaffRequest, page, viewed
+from engage.lib.text import number
 
 SHOWN = 100
 
@@ -43,12 +44,12 @@ def matching(request: StaffRequest, asked: dict[str, str]) -> QuerySet[AuditEven
     rows = AuditEvent.objects.filter(mine).order_by("-id")
     if asked["actor"]:
         rows = rows.filter(actor__istartswith=asked["actor"])
-    if asked["patient"].isdigit():
-        rows = rows.filter(patient_id=int(asked["patient"]))
+    if (whose := number(asked["patient"])) is not None:
+        rows = rows.filter(patient_id=whose)
     if asked["action"]:
         rows = rows.filter(action__startswith=asked["action"])
-    if asked["before"].isdigit():
-        rows = rows.filter(pk__lt=int(asked["before"]))
+    if (before := number(asked["before"])) is not None:
+        rows = rows.filter(pk__lt=before)
     return on_day(rows, asked["day"], user)
 
 

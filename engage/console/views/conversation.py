@@ -11,8 +11,10 @@ from engage.console.access import CARE, StaffRequest, page, viewed
 from engage.console.composer import Composer, last_heard, size_in_words
 from engage.console.panes import whole
 from engage.inbox import actions, deadlines
+from engage.inbox.folders import BY_SLUG
 from engage.inbox.models import Conversation, Flag, InboxError
 from engage.lib import clock
+from engage.lib.text import number
 from engage.messaging.models import Message
 from engage.patients.models import Patient
 
@@ -27,7 +29,7 @@ def mine(request: StaffRequest, pk: int) -> Conversation:
 
 def back_to(conversation: Conversation, request: StaffRequest, more: str = "") -> HttpResponseRedirect:
     folder = request.POST.get("in", "")
-    query = "&".join(p for p in (f"in={folder}" if folder.isalpha() else "", more) if p)
+    query = "&".join(p for p in (f"in={folder}" if folder in BY_SLUG else "", more) if p)
     return HttpResponseRedirect(
         f"{conversation.link}?{query}#latest" if query else f"{conversation.link}#latest"
     )
@@ -71,11 +73,11 @@ def again(request: StaffRequest, conversation: Conversation, body: str, problem:
     return whole(request, conversation, status=422, composer=composer)
 
 
-@page(*CARE)
+@page(*CARE, methods=("POST",))
 def preview(request: StaffRequest, pk: int) -> HttpResponse:
-    """How long the text is, while it is being written."""
+    """How long the text is, while it is being written. Posted: an address is too short for it, and is logged."""
     viewed(request, mine(request, pk), "conversation.write")
-    return HttpResponse(size_in_words(request.GET.get("body", "")), content_type="text/plain; charset=utf-8")
+    return HttpResponse(size_in_words(request.POST.get("body", "")), content_type="text/plain; charset=utf-8")
 
 
 @page(*CARE, methods=("POST",))
@@ -94,7 +96,7 @@ def undo(request: StaffRequest, pk: int) -> HttpResponse:
 def take(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
     over = request.POST.get("over", "")
-    if not actions.take(conversation, request.user, over=int(over) if over.isdigit() else None):
+    if not actions.take(conversation, request.user, over=number(over)):
         owner = conversation.owner.display_name if conversation.owner else "Somebody"
         messages.error(request, f"{owner} has taken this conversation.")
     return back_to(conversation, request)
@@ -142,7 +144,7 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
 
 def next_in(request: StaffRequest) -> HttpResponse:
     folder = request.POST.get("in", "")
-    return redirect("inbox_folder", folder) if folder.isalpha() else redirect("inbox")
+    return redirect("inbox_folder", folder) if folder in BY_SLUG else redirect("inbox")
 
 
 @page(*CARE, methods=("POST",))
@@ -156,9 +158,7 @@ def reopen(request: StaffRequest, pk: int) -> HttpResponse:
 def match(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
     chosen = request.POST.get("patient", "")
-    patient = get_object_or_404(
-        Patient.objects.visible_to(request.user), pk=chosen if chosen.isdigit() else 0
-    )
+    patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=number(chosen) or 0)
     try:
         target = actions.match(conversation, patient, by=request.user, remember="remember" in request.POST)
     except InboxError as error:

@@ -14,6 +14,7 @@ from engage.accounts.models import User
 from engage.console.access import CARE, EVERYONE, StaffRequest, page
 from engage.inbox.models import Conversation, Level
 from engage.lib import clock
+from engage.lib.text import number
 from engage.messaging.health import sender_state
 from engage.worklist.models import Task
 
@@ -45,8 +46,8 @@ def counted(user: User, since_task: str, since_heard: str) -> dict[str, str]:
         "unassigned": talks.filter(owner=None),
         "worklist": tasks.filter(Q(priority=Task.Priority.URGENT) | Q(due_at__lt=clock.now())),
     }
-    if since_task.isdigit():
-        rows["tasks"] = tasks.filter(pk__gt=int(since_task[:18]))
+    if (since := number(since_task)) is not None:
+        rows["tasks"] = tasks.filter(pk__gt=since)
     if heard := moment(since_heard):
         rows["replies"] = talks.filter(last_message_at__gt=heard, last_heard_at__gt=heard)
     return {name: shown(n) for name, n in zip(rows, counts(list(rows.values())), strict=True)}

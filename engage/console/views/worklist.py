@@ -16,6 +16,7 @@ from engage.console.endings import end, take_back
 from engage.console.templatetags.words import LANGUAGES
 from engage.inbox.deadlines import next_morning
 from engage.lib import clock
+from engage.lib.text import number
 from engage.worklist import actions, board
 from engage.worklist.actions import TaskError
 from engage.worklist.models import Reason, Task
@@ -111,7 +112,7 @@ def task_finish(request: StaffRequest, pk: int) -> HttpResponse:
     """Ends the task, and those of the same patient that were ticked, with one outcome."""
     task = own(request, pk)
     outcome, note = request.POST.get("outcome", ""), request.POST.get("note", "")
-    also = [pk for pk in request.POST.getlist("also") if pk.isdigit()]
+    also = [pk for pk in map(number, request.POST.getlist("also")) if pk is not None]
     others = list(Task.objects.visible_to(request.user).filter(pk__in=also, patient=task.patient_id).open())
     try:
         end([task, *others], outcome, note, by=request.user)
@@ -129,7 +130,7 @@ def task_finish(request: StaffRequest, pk: int) -> HttpResponse:
 def task_reopen(request: StaffRequest, pk: int) -> HttpResponse:
     """Undo, at once or later: what was ended or put off is open again."""
     task = own(request, pk)
-    also = [pk for pk in request.GET.get("also", "").split(",") if pk.isdigit()]
+    also = [pk for pk in map(number, request.GET.get("also", "").split(",")) if pk is not None]
     others = Task.objects.visible_to(request.user).filter(pk__in=also, patient=task.patient_id)
     take_back([task, *others.select_related("patient")], by=request.user)
     messages.success(request, "Taken back: it is open again.")
@@ -166,8 +167,8 @@ def task_hand_on(request: StaffRequest, pk: int) -> HttpResponse:
     task = own(request, pk)
     to = request.POST.get("to", "")
     target: User | str | None = to if to in Task.Queue.values else None
-    if to.isdigit():
-        target = User.objects.filter(pk=to, role__in=CARE, is_active=True).first()
+    if (pk_of_colleague := number(to)) is not None:
+        target = User.objects.filter(pk=pk_of_colleague, role__in=CARE, is_active=True).first()
     try:
         if target is None:
             raise TaskError("Choose to whom.")
@@ -183,7 +184,7 @@ def task_take(request: StaffRequest, pk: int) -> HttpResponse:
     """Holds the patient for 15 minutes, so that nobody else acts at the same time."""
     task = own(request, pk)
     over = request.POST.get("over", "")
-    if not actions.take(task, by=request.user, over=int(over) if over.isdigit() else None):
+    if not actions.take(task, by=request.user, over=number(over)):
         return panel(
             request, task, 422, error="Somebody else holds this patient, or nothing is open any more."
         )

@@ -1,25 +1,29 @@
 """The provider's client: what a request looks like, and what each kind of failure proves."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import pytest
 from django.test import override_settings
-from twilio.base.exceptions import TwilioRestException
 
 from engage.messaging import twilio
 from engage.messaging.models import Message
 from engage.messaging.transports import Accepted, Doubt, NotAccepted, Parcel, Refused
+from engage.messaging.wire import Broken, Reply, Unreachable
 from tests.simulator.harness import Carrier
 
 
-def rest(status, code):
-    return TwilioRestException(status, "/Messages.json", "no", code)
+def rest(status, code, **headers):
+    """An answer with the provider's error as its body; without a code, a page of somebody else's."""
+    body = (
+        b"<html>" if code is None else json.dumps({"code": code, "message": "no", "status": status}).encode()
+    )
+    return twilio.answered(Reply(status, headers, body))
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "code"),
+    ("answer", "kind", "code"),
     [
         (rest(400, 21211), Refused, "21211"),
         (rest(400, 21610), Refused, "21610"),
@@ -27,32 +31,36 @@ def rest(status, code):
         (rest(401, 20003), NotAccepted, "20003"),
         (rest(403, 20005), NotAccepted, "20005"),
         (rest(400, 21659), NotAccepted, "21659"),
-        (rest(404, 404), NotAccepted, "404"),
-        (twilio.TooMany(2), NotAccepted, "20429"),
-        (aiohttp.ConnectionTimeoutError(), NotAccepted, ""),
+        (rest(404, None), NotAccepted, "404"),
+        (rest(429, 20429), NotAccepted, "20429"),
+        (twilio.classified(Unreachable()), NotAccepted, ""),
         (rest(500, 20500), Doubt, None),
-        (rest(503, 503), Doubt, None),
-        (rest(302, 302), Doubt, None),
+        (rest(503, None), Doubt, None),
+        (rest(302, None), Doubt, None),
         (rest(408, 408), Doubt, None),
-        (aiohttp.ServerDisconnectedError(), Doubt, None),
-        (aiohttp.ClientOSError(), Doubt, None),
-        (TimeoutError(), Doubt, None),
-        (ValueError("the answer is not JSON"), Doubt, None),
+        (rest(200, None), Doubt, None),
+        (rest(201, 1), Doubt, None),
+        (twilio.answered(Reply(201, {}, b"[]")), Doubt, None),
+        (twilio.answered(Reply(201, {}, b'{"sid": ""}')), Doubt, None),
+        (twilio.answered(Reply(201, {}, b'{"sid": "SM1"}')), Accepted, None),
+        (twilio.classified(Broken("lost")), Doubt, None),
+        (twilio.classified(TimeoutError()), Doubt, None),
+        (twilio.classified(OSError()), Doubt, None),
     ],
 )
-def test_only_what_is_proven_may_be_tried_again(error, kind, code):
-    answer = twilio.classified(error)
+def test_only_what_is_proven_may_be_tried_again(answer, kind, code):
     assert isinstance(answer, kind), answer
     if code is not None:
         assert answer.code == code
 
 
 def test_faults_of_our_own_lock_the_sender_and_others_do_not():
-    assert twilio.classified(rest(401, 20003)).lock
-    assert twilio.classified(rest(400, 21606)).lock
-    assert twilio.classified(rest(404, 404)).lock
-    assert not twilio.classified(twilio.TooMany(None)).lock
-    assert isinstance(twilio.classified(rest(400, 21408)), Refused)  # one foreign number stops nobody else
+    assert rest(401, 20003).lock
+    assert rest(400, 21606).lock
+    assert rest(404, None).lock
+    assert not rest(429, 20429).lock
+    assert rest(429, 20429, **{"retry-after": "7"}).retry_after == 7
+    assert isinstance(rest(400, 21408), Refused)  # one foreign number stops nobody else
 
 
 def test_the_time_a_carrier_may_keep_trying():

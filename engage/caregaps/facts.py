@@ -5,17 +5,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
 
-from django.db import connection
 from django.utils.text import slugify
 from pyroaring import BitMap
 
 from engage.caregaps import timing
+from engage.caregaps.aging import Aging
 from engage.caregaps.algebra import Patients, Question
-from engage.caregaps.period import EPOCH, Window
+from engage.caregaps.marks import Mark, mark_of
+from engage.caregaps.period import Window
+from engage.caregaps.relations import Beside, Related
 from engage.caregaps.timing import When
+from engage.caregaps.units import AtLeast
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words, day_text, listed
-from engage.records.models import NEVER_BEGAN, NEVER_ENDS, Kind, Status, Trait
+from engage.records.models import Kind, Status, Trait
 
 # Status filters, measures.md §0.6.
 ENCOUNTER_PERFORMED = (
@@ -24,40 +27,26 @@ ENCOUNTER_PERFORMED = (
 RESULT = (Status.FINAL, Status.AMENDED, Status.CORRECTED)
 ORDERED = (Status.ACTIVE, Status.COMPLETED)
 
-# A mark is one integer per patient, (day, event id), so that the latest fact is a plain MAX() on every database.
-ID_BITS = 41
-DAY_ZERO = 100_000  # days before 1970-01-01: keeps every day positive
-UNKNOWN_DAY = 0
+PRESCRIPTIONS = (Kind.MEDICATION_REQUEST, Kind.MEDICATION_PERIOD, Kind.MEDICATION_BOUNDS)
 
 
 @dataclass(frozen=True)
-class Mark:
-    """The latest fact of a patient: its event and the day, None when it has no date."""
-
-    event: int
-    day: date | None
-
-    @classmethod
-    def read(cls, mark: int) -> "Mark":
-        days = mark >> ID_BITS
-        ordinal = EPOCH + days - DAY_ZERO
-        known = days != UNKNOWN_DAY and 0 < ordinal <= date.max.toordinal()
-        return cls(mark & ((1 << ID_BITS) - 1), date.fromordinal(ordinal) if known else None)
-
-
-@dataclass(frozen=True)
-class Facts(Patients):
+class Facts(Related, Patients):
     """Patients with at least one such fact. Built step by step; each step gives a new expression."""
 
     kind: Kind
     codes: tuple[Codes, ...]
     statuses: tuple[Status, ...] = ()
     needs: int = 0  # bits of Trait, all of them
+    needs_any: int = 0  # bits of Trait, at least one of them
     lacks: int = 0  # bits of Trait, none of them
     values: tuple[Codes, ...] = ()  # the coded value (disposition, body site) is one of these
+    amount: AtLeast | None = None  # the value is a number of at least so much
     stays: int = 0  # class bits: not linked to an encounter of such a class
     when: When | None = None
-    aged: tuple[int, int] | None = None  # whole years of the patient on the days of the fact
+    aged: Aging | None = None  # how old the patient was then
+    beside: tuple[Beside, ...] = ()  # other facts of the patient, each in a relation to this one
+    times: int = 1  # so many such facts
     slug: str = ""
     words: Words | None = None
 
@@ -89,12 +78,20 @@ class Facts(Patients):
     def exam(self) -> Self:
         return replace(self.final(), needs=self.needs | Trait.EXAM)
 
+    def problem_or_concern(self) -> Self:
+        """On the problem list, or a health concern: not only the diagnosis of a visit (measures.md §13.0)."""
+        return replace(self, needs_any=Trait.PROBLEM_LIST | Trait.HEALTH_CONCERN)
+
     def with_a_value(self) -> Self:
         return replace(self, needs=self.needs | Trait.HAS_VALUE)
 
     def valued(self, *values: Codes) -> Self:
         """Its coded value is one of these."""
         return replace(self, values=values)
+
+    def of_at_least(self, amount: AtLeast) -> Self:
+        """Its value is a number of at least so much."""
+        return replace(self, amount=amount)
 
     def discharged_to(self, *dispositions: Codes) -> Self:
         return replace(self, values=dispositions)
@@ -106,13 +103,24 @@ class Facts(Patients):
         """doNotPerform is not true."""
         return replace(self, lacks=self.lacks | Trait.NOT_DONE)
 
+    def not_refuted(self) -> Self:
+        return replace(self, lacks=self.lacks | Trait.REFUTED)
+
     def outside_stays(self, classes: int) -> Self:
         """Not linked to an encounter of these classes; a link to nobody does not matter."""
         return replace(self, stays=classes)
 
     def when_aged(self, youngest: int, oldest: int = 200) -> Self:
-        """The patient was that old on the day of the fact."""
-        return replace(self, aged=(youngest, oldest))
+        """The patient was that old on the last day of the fact."""
+        return replace(self, aged=Aging(youngest, oldest))
+
+    def when_aged_at_start(self, youngest: int, oldest: int = 200) -> Self:
+        """The patient was that old on the first day of the fact."""
+        return replace(self, aged=Aging(youngest, oldest, at_start=True))
+
+    def at_least(self, times: int) -> Self:
+        """So many of them, each its own record."""
+        return replace(self, times=times)
 
     # --- when it was --------------------------------------------------------------------------------------
     def timed(self, condition: timing.Condition, window: Window) -> Self:
@@ -136,6 +144,10 @@ class Facts(Patients):
     def started_by_end_of(self, window: Window) -> Self:
         return self.timed(timing.started_by, window)
 
+    def started_before(self, window: Window) -> Self:
+        """Before the first day of the window."""
+        return self.timed(timing.started_before, window)
+
     def ended_by_end_of(self, window: Window) -> Self:
         return self.timed(timing.ended_by, window)
 
@@ -145,17 +157,25 @@ class Facts(Patients):
     def started_by_last_instant_of(self, window: Window) -> Self:
         return self.timed(timing.instant_started_by, window)
 
+    def started_before_last_instant_of(self, window: Window) -> Self:
+        return self.timed(timing.instant_started_before, window)
+
     def ended_by_last_instant_of(self, window: Window) -> Self:
         return self.timed(timing.instant_ended_by, window)
 
     def any_time(self) -> Self:
-        """The same without the condition on time: what we know of it at all."""
-        return replace(self, when=None)
+        """The same without conditions on time: what we know of it at all."""
+        return replace(self, when=None, beside=())
 
     # --- asking -------------------------------------------------------------------------------------------
     def evaluate(self, question: Question) -> BitMap:
         source = self.source(question)
-        return question.ids(f"SELECT DISTINCT {PATIENT} {source}") if source else BitMap()
+        if not source:
+            return BitMap()
+        if self.times > 1:
+            often = f"GROUP BY {PATIENT} HAVING COUNT(*) >= {self.times}"
+            return question.ids(f"SELECT {PATIENT} {source} {often}")
+        return question.ids(f"SELECT DISTINCT {PATIENT} {source}")
 
     def marks(self, question: Question) -> dict[int, int]:
         """patient id → mark of the latest such fact."""
@@ -174,16 +194,19 @@ class Facts(Patients):
         conditions = [f"e.concept_id IN ({numbers(concepts)})", f"e.kind = {int(self.kind)}"]
         conditions += [f"e.value_concept_id IN ({numbers(values)})"] if values else []
         conditions += self._of_its_own(question) + self._of_its_time(question)
+        conditions += [other.sql(question) for other in self.beside]
         only = question.only_patients("e.patient_id")
         return f"FROM records_event e WHERE {' AND '.join(conditions)}{only}"
 
     def _of_its_own(self, question: Question) -> list[str]:
         lacks = self.lacks
-        if self.kind in (Kind.MEDICATION_REQUEST, Kind.MEDICATION_PERIOD) and not question.by_reference:
+        if self.kind in PRESCRIPTIONS and not question.by_reference:
             lacks |= Trait.MEDICATION_BY_REFERENCE
         found = [f"e.status IN ({numbers(self.statuses)})"] if self.statuses else []
         found += [f"(e.traits & {self.needs}) = {self.needs}"] if self.needs else []
+        found += [f"(e.traits & {self.needs_any}) <> 0"] if self.needs_any else []
         found += [f"(e.traits & {lacks}) = 0"] if lacks else []
+        found += [self.amount.sql()] if self.amount else []
         found += [NOT_IN_A_STAY.format(kind=int(Kind.ENCOUNTER), classes=self.stays)] if self.stays else []
         return found
 
@@ -194,7 +217,7 @@ class Facts(Patients):
             low, high = self.when.window.seconds(question.period, question.as_of)
             found.append(self.when.sql(low, high, self.kind))
         if self.aged:
-            found.append(at_age(*self.aged, self.kind))
+            found.append(self.aged.sql(self.kind))
         return found
 
     @property
@@ -287,31 +310,6 @@ def numbers(values: object) -> str:
     return ",".join(str(int(v)) for v in sorted(values))  # type: ignore[call-overload]
 
 
-def latest_second(kind: Kind) -> str:
-    """SQL: the last second known of a fact (a condition: the first), NULL when it has no date."""
-    columns = ("start_lo", "end_lo") if kind == Kind.CONDITION else ("end_lo", "start_lo")
-    tests = " ".join(f"WHEN e.{c} > {NEVER_BEGAN} AND e.{c} < {NEVER_ENDS} THEN e.{c}" for c in columns)
-    return f"CASE {tests} END"
-
-
-def at_age(youngest: int, oldest: int, kind: Kind) -> str:
-    """SQL: the patient's whole years on the fact's last day; dates as YYYYMMDD, so that years are a difference by 10000."""
-    if connection.vendor == "postgresql":
-        day = f"CAST(to_char(to_timestamp({latest_second(kind)}) AT TIME ZONE 'UTC', 'YYYYMMDD') AS integer)"
-        born = "CAST(to_char(who.birth_date, 'YYYYMMDD') AS integer)"
-    else:
-        day = f"CAST(strftime('%Y%m%d', {latest_second(kind)}, 'unixepoch') AS integer)"
-        born = "CAST(strftime('%Y%m%d', who.birth_date) AS integer)"
-    years = f"({day} - {born}) / 10000 BETWEEN {youngest} AND {oldest}"
-    return f"EXISTS (SELECT 1 FROM patients_patient who WHERE who.id = e.patient_id AND {years})"  # noqa: S608
-
-
-def mark_of(kind: Kind) -> str:
-    """SQL: (day, event id) of a fact as one integer."""
-    day = f"COALESCE(({latest_second(kind)} + {DAY_ZERO * 86_400}) / 86400, {UNKNOWN_DAY})"
-    return f"{day} * {1 << ID_BITS} + e.id"
-
-
 # --- Builders ----------------------------------------------------------------------------------------------------
 def encounter(*codes: Codes) -> Facts:
     """A visit that took place."""
@@ -347,6 +345,31 @@ def device_order(*codes: Codes) -> Facts:
 
 def medication_order(*codes: Codes) -> Facts:
     return Facts(Kind.MEDICATION_REQUEST, codes).ordered()
+
+
+def medication_bounds(*codes: Codes) -> Facts:
+    """The bounds of each dosage of an order, as written: without an end it goes on."""
+    return Facts(Kind.MEDICATION_BOUNDS, codes).ordered()
+
+
+def medication_not_ordered(*codes: Codes) -> Facts:
+    """A request that says the medicine is not to be given; its coded value is the reason."""
+    return Facts(Kind.MEDICATION_REQUEST, codes, needs=Trait.NOT_DONE)
+
+
+def observation_not_done(*codes: Codes) -> Facts:
+    """An observation that was called off, dated by `issued`; its coded value is the reason."""
+    return Facts(Kind.OBSERVATION_NOT_DONE, codes, (Status.CANCELLED,))
+
+
+def allergy(*codes: Codes) -> Facts:
+    """An active allergy; it lasts as its onset does."""
+    return Facts(Kind.ALLERGY, codes, (Status.ACTIVE,))
+
+
+def adverse_event(*codes: Codes) -> Facts:
+    """Dated by the day it was recorded."""
+    return Facts(Kind.ADVERSE_EVENT, codes)
 
 
 def medication_supply(*codes: Codes) -> Facts:

@@ -1,12 +1,15 @@
 """Leaves that read only a patient's last facts: the last answer given, the lowest values of the last day."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Question
-from engage.caregaps.facts import Facts, Mark, latest_second, numbers
+from engage.caregaps.facts import Facts, numbers
+from engage.caregaps.marks import Mark, latest_second
+from engage.caregaps.relations import Beside, instant, up_to_days_later
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words, day_text
 from engage.records.models import Trait
@@ -14,22 +17,34 @@ from engage.records.models import Trait
 
 @dataclass(frozen=True)
 class LastAnswer(Patients):
-    """Patients whose last such observation (by the end of its time) has one of these values; another later cancels."""
+    """Patients whose last such observation has one of these values; another answer later cancels.
+
+    "Last" goes by the instant at which its time ends (or begins); of two at the same instant the first on record counts.
+    """
 
     asked: Facts
     values: tuple[Codes, ...]
+    edge: str = "end"
+    then: tuple[Beside, ...] = ()  # and after it one of these
+
+    def followed_by(self, *others: Facts, days: int) -> Self:
+        """One of the others begins on the day it begins, or up to so many days later."""
+        relation = up_to_days_later("o.start", "e.start", days)
+        return replace(self, then=tuple(Beside(relation, other) for other in others))
 
     def evaluate(self, question: Question) -> BitMap:
         source = self.asked.source(question)
         values = question.vocabulary.concepts(self.values)
+        then = [other.sql(question) for other in self.then]
         if not source or not values:
             return BitMap()
-        order = f"{latest_second(self.asked.kind)} DESC, e.id DESC"
+        order = f"{instant(f'e.{self.edge}', 'lo')} DESC, e.id"
         place = f"ROW_NUMBER() OVER (PARTITION BY e.patient_id ORDER BY {order}) AS place"
-        answers = f"SELECT e.patient_id, e.value_concept_id AS answer, {place} {source}"
+        conditions = ["e.place = 1", f"e.value_concept_id IN ({numbers(values)})"]
+        conditions += [f"({' OR '.join(then)})"] if then else []
         return question.ids(
-            f"SELECT patient_id FROM ({answers}) last_answers"  # noqa: S608 - integers only
-            f" WHERE place = 1 AND answer IN ({numbers(values)})"
+            f"SELECT e.patient_id FROM (SELECT e.*, {place} {source}) e"  # noqa: S608 - integers only
+            f" WHERE {' AND '.join(conditions)}"
         )
 
     def sought(self, question: Question, language: str) -> list[str]:
@@ -166,4 +181,10 @@ def known_value(column: str) -> str:
 
 
 def last_answer(asked: Facts, *values: Codes) -> LastAnswer:
+    """By the end of its time."""
     return LastAnswer(asked, values)
+
+
+def last_begun_answer(asked: Facts, *values: Codes) -> LastAnswer:
+    """By the start of its time."""
+    return LastAnswer(asked, values, edge="start")

@@ -47,6 +47,7 @@ class Window:
     """Whole days, counted from a measurement period; without arguments the period itself."""
 
     years_before: int = 0  # begins so many years before the period
+    months_before: int = 0  # and so many months
     last_months: int = 0  # or: only the last so many months up to the period's end
     first_months: int = 0  # or: only the first so many months of the period
     ever: bool = False  # or: any time up to the period's end
@@ -63,7 +64,7 @@ class Window:
             return period.end + timedelta(days=1) - relativedelta(months=self.last_months), period.end
         if self.first_months:
             return period.start, period.start + relativedelta(months=self.first_months) - timedelta(days=1)
-        return period.start - relativedelta(years=self.years_before), period.end
+        return period.start - relativedelta(years=self.years_before, months=self.months_before), period.end
 
     def seconds(self, period: Period, as_of: date | None = None) -> tuple[int, int]:
         """First and last second, as events store them."""
@@ -95,6 +96,11 @@ TWO_YEARS_TO_AS_OF = Window(months_to_as_of=24)
 def period_and_years_before(years: int) -> Window:
     """The period and so many calendar years before it."""
     return Window(years_before=years)
+
+
+def period_and_months_before(months: int) -> Window:
+    """The period and so many calendar months before it."""
+    return Window(months_before=months)
 
 
 def last_months(months: int) -> Window:

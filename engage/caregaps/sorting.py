@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Question
-from engage.caregaps.facts import Facts, Mark
+from engage.caregaps.facts import Facts
+from engage.caregaps.marks import Mark
 from engage.caregaps.measure import Counted, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.models import CareGap, Closure
 

@@ -55,6 +55,11 @@ def started_by(low: int, high: int, kind: Kind) -> str:
     return f"e.start_hi <= {high} AND {has_start(kind)}"
 
 
+def started_before(low: int, high: int, kind: Kind) -> str:
+    """Begun before the window's first day."""
+    return f"e.start_hi < {low} AND {has_start(kind)}"
+
+
 def ended_by(low: int, high: int, kind: Kind) -> str:
     return f"e.end_hi <= {high} AND e.end_lo > {NEVER_BEGAN}"
 
@@ -79,6 +84,11 @@ def instant_overlapping(low: int, high: int, kind: Kind) -> str:
 
 def instant_started_by(low: int, high: int, kind: Kind) -> str:
     return f"{START_AFTERMOST} <= {high} AND {has_start(kind)}"
+
+
+def instant_started_before(low: int, high: int, kind: Kind) -> str:
+    """Begun before the window's last instant."""
+    return f"{START_AFTERMOST} < {high} AND {has_start(kind)}"
 
 
 def instant_ended_by(low: int, high: int, kind: Kind) -> str:

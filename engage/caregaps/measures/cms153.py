@@ -16,7 +16,6 @@ from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
 from engage.caregaps.people import aged_at_end, female
 from engage.caregaps.period import EVER, THE_PERIOD
-from engage.caregaps.sequence import followed_by
 from engage.caregaps.words import Words
 
 visit = qualifying_visit(
@@ -50,8 +49,8 @@ ONLY_A_PRECAUTION = Exclusion(
     "only_a_precaution",
     Words("pregnancy test only as a precaution", "prueba de embarazo solo por precaución"),
     any_of(
-        followed_by(pregnancy_test, service_order(codes.XRAY), days=6),
-        followed_by(pregnancy_test, medication_order(codes.ISOTRETINOIN), days=6),
+        pregnancy_test.followed_by(service_order(codes.XRAY), days=6),
+        pregnancy_test.followed_by(medication_order(codes.ISOTRETINOIN), days=6),
     )
     - other_signs_of_activity,
 )

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from engage.messaging import kinds
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 TESTING = "pytest" in sys.modules or sys.argv[1:2] == ["test"]
@@ -39,6 +41,25 @@ def seconds(name: str, default: float, low: float = 0.0) -> float:
     if not low <= value <= 7 * 86400:
         raise refuse(name, value, f"give a number of seconds from {low:g} to a week")
     return value
+
+
+def number(name: str, default: float, low: float, high: float) -> float:
+    try:
+        value = float(env(name, default=str(default)))
+    except ValueError:
+        raise refuse(name, env(name), f"give a number from {low:g} to {high:g}") from None
+    if not low <= value <= high:
+        raise refuse(name, env(name), f"give a number from {low:g} to {high:g}")
+    return value
+
+
+def limit(name: str, default: float | None, low: float, high: float) -> float | None:
+    """A number, or None for "unlimited"."""
+    if str(env(name, default="")).strip().lower() == "unlimited":
+        return None
+    if default is None and not env(name, default=""):
+        return None
+    return number(name, default or 0, low, high)
 
 
 def moment(name: str) -> datetime | None:
@@ -280,6 +301,20 @@ SENDING_ENABLED = boolean("SENDING_ENABLED", True)
 SEND_ALLOWLIST: list[str] = [p.strip() for p in env.list("SEND_ALLOWLIST", default=[]) if p.strip()]
 OPT_OUT_CONFIRMATION = one_of("OPT_OUT_CONFIRMATION", "provider", ("provider", "ours"))
 REVOCATION_SCOPE = one_of("REVOCATION_SCOPE", "all", ("all", "topic"))
+# Capacity: what the carriers allow a sender. Limits are a real carrier's; any other server has none unless they are set.
+_real_carrier = (urlsplit(TWILIO_API_BASE_URL).hostname or "").endswith("twilio.com")
+SENDER_KIND = one_of(
+    "SENDER_KIND",
+    kinds.likely(TWILIO_MESSAGING_SERVICE_SID, TWILIO_FROM) if _real_carrier else "unlimited",
+    tuple(kinds.KINDS),
+)
+SENDER_RATE = limit("SENDER_RATE", kinds.KINDS[SENDER_KIND].rate, 0.01, 10_000)  # segments a second
+_daily = limit("SENDER_DAILY", kinds.KINDS[SENDER_KIND].daily, 1, 100_000_000)  # segments a day, Pacific time
+SENDER_DAILY = None if _daily is None else int(_daily)
+SENDER_RESERVE = (
+    limit("SENDER_RESERVE", 10, 0, 90) or 0
+)  # percent of a day that bulk leaves to people and answers
+SEGMENT_PRICE = number("SEGMENT_PRICE", 0.01, 0, 100)  # dollars a segment, carriers' fees included
 # Intervals of delivery, in machine seconds. Fault tests run the same code at 1/60.
 HTTP_TIMEOUT = seconds("HTTP_TIMEOUT", 15, 0.05)
 LEASE = seconds("LEASE", 60, 0.2)

@@ -33,6 +33,12 @@ def start(**env: str) -> subprocess.CompletedProcess:
         ("PUBLIC_BASE_URL", "engage.example.org", "give the address the provider calls"),
         ("SENDING_ENABLED", "perhaps", "use one of"),
         ("SECRET_KEY", "short", "at least 32"),
+        ("SENDER_KIND", "carrier pigeon", "use one of unlimited"),
+        ("SENDER_RATE", "fast", "give a number from 0.01 to 10000"),
+        ("SENDER_RATE", "0", "give a number from 0.01"),
+        ("SENDER_DAILY", "-5", "give a number from 1"),
+        ("SENDER_RESERVE", "100", "give a number from 0 to 90"),
+        ("SEGMENT_PRICE", "cheap", "give a number"),
         ("DATABASE_URL", "mysql://localhost/engage", "use sqlite"),
     ],
 )
@@ -53,3 +59,41 @@ def test_nothing_set_starts(tmp_path):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "limits"),
+    [
+        ({}, "None None"),  # the simulator: only a real carrier has limits
+        ({"SENDER_KIND": "10dlc_standard"}, "40 40000"),
+        ({"SENDER_KIND": "10dlc_standard", "SENDER_RATE": "unlimited", "SENDER_DAILY": "500"}, "None 500"),
+        ({"CARRIER": "twilio", "TWILIO_FROM": "+18335550100"}, "3 None"),
+        ({"CARRIER": "twilio", "TWILIO_FROM": "+16175550100"}, "1.25 2000"),
+        (
+            {"CARRIER": "twilio", "TWILIO_FROM": "+1617555", "TWILIO_API_BASE_URL": "http://127.0.0.1:9"},
+            "None None",
+        ),
+    ],
+)
+def test_the_limits_of_a_sender(env, limits, tmp_path):
+    account = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "t"}
+    code = (
+        "from django.conf import settings as s; n = lambda v: v if v is None else f'{v:g}'; "
+        "print(n(s.SENDER_RATE), n(s.SENDER_DAILY))"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SENDER_", "TWILIO_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **kept,
+            **account,
+            "DJANGO_SETTINGS_MODULE": "engage.settings",
+            "ENGAGE_VAR": str(tmp_path),
+            **env,
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == limits, done.stderr

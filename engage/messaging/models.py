@@ -261,3 +261,16 @@ class Breaker(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     until = models.DateTimeField(null=True)  # machine time
     changed_at = models.DateTimeField(default=clock.machine_now)
+
+
+class Usage(models.Model):
+    """What a sender or a stream has been given (messaging.pace): locked by each claim that draws on it."""
+
+    name = models.CharField(max_length=210, unique=True)  # "sender:+15550100000", "stream:12"
+    busy_until = models.DateTimeField(
+        null=True
+    )  # machine time: at its rate, all it was given has gone by then
+    day = models.DateField(null=True)  # the carriers' day, Pacific time
+    used = models.PositiveIntegerField(
+        default=0
+    )  # units of that day: a sender's segments, a stream's messages

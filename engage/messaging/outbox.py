@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from engage.lib import clock, signing
-from engage.messaging import actions, twilio
+from engage.messaging import actions, pace, twilio
 from engage.messaging.breaker import Guard
 from engage.messaging.evidence import is_automated
 from engage.messaging.models import Attempt, Lane, Message
@@ -27,7 +27,7 @@ from engage.messaging.recording import record
 from engage.messaging.rows import update_rows
 from engage.messaging.status import TOKEN
 from engage.messaging.stops import Stops
-from engage.messaging.transports import Answer, NotAttempted, Parcel, Transport
+from engage.messaging.transports import Answer, NotAccepted, NotAttempted, Parcel, Transport
 from engage.messaging.transports.sms import Text
 from engage.worklist import actions as worklist
 from engage.worklist.models import Reason
@@ -56,6 +56,7 @@ READ = (
     ),
     *(
         "attempts_made",
+        "segments",
         "author_id",
         "stream_id",
         "clinic_id",
@@ -121,12 +122,12 @@ def _due_in(lane: Lane, stops: Stops, limit: int) -> list[int]:
 
 
 def _paused(lane: Lane, stops: Stops) -> tuple[str, list[int]]:
-    """What waits for a person: rows of paused streams, and a stopped clinic's automatic ones. Cancelled ones are let
-    through, for the gate to end them."""
+    """What waits for a person or for its turn: rows of paused streams and of those at their rate, and a stopped clinic's
+    automatic ones. Cancelled ones are let through, for the gate to end them."""
     sql, excluded = "", []
-    if stops.paused_streams:
-        sql += f" AND (stream_id IS NULL OR stream_id NOT IN ({_places(stops.paused_streams)}))"
-        excluded += sorted(stops.paused_streams)
+    if waiting := stops.paused_streams | stops.full_streams:
+        sql += f" AND (stream_id IS NULL OR stream_id NOT IN ({_places(waiting)}))"
+        excluded += sorted(waiting)
     if stops.paused_clinics and lane != Lane.URGENT:
         allowed = f"clinic_id NOT IN ({_places(stops.paused_clinics)})"
         sql += f" AND (clinic_id IS NULL OR {allowed} OR author_id IS NOT NULL OR safety)"
@@ -147,12 +148,15 @@ def claim(lanes: Sequence[Lane], stops: Stops, limit: int = BATCH) -> Batch:
     """One durable transaction: rows, a fresh run of the gate, and an attempt for each that may go."""
     fence = time.monotonic() + settings.LEASE * (1 - MARGIN) - settings.HTTP_TIMEOUT
     with transaction.atomic():
-        rows = _not_claimed_elsewhere(due(lanes, stops, limit))
+        allowance = pace.hold(twilio.sender(), stops.stream_rates)
+        stops.full_streams = allowance.full_streams()
+        rows = allowance.fit(_not_claimed_elsewhere(due(allowance.lanes(lanes), stops, limit)))
         if not rows:
             return Batch()
         now = clock.now()
         judged = list(zip(rows, decide_many(rows, now), strict=True))
         parcels = _take([(m, v) for m, v in judged if isinstance(v, Allowed)], now, fence)
+        allowance.spend([m for m, v in judged if v.allowed])
         _leave([(m, v) for m, v in judged if not v.allowed], now)
     return Batch(parcels, len(rows))
 
@@ -237,6 +241,7 @@ def _parcel(
         patient_id=message.patient_id,
         stream_id=message.stream_id,
         clinic_id=message.clinic_id,
+        segments=message.segments,
     )
 
 
@@ -328,6 +333,10 @@ class Sender:
     def record(self, parcels: Sequence[Parcel], answers: Sequence[Answer]) -> None:
         self.guard.note(list(answers))
         self.sent += record(parcels, answers)
+        returned = [
+            p for p, a in zip(parcels, answers, strict=True) if isinstance(a, NotAttempted | NotAccepted)
+        ]
+        pace.give_back(twilio.sender(), sum(p.segments for p in returned))
 
 
 def deliver_once(sender: Sender | None = None) -> int:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from engage.lib import clock
-from engage.messaging import breaker, generation, health, outbox, twilio
+from engage.messaging import breaker, generation, health, outbox, pace, twilio
 from engage.messaging import reconcile as doubt
 from engage.messaging.models import Message
 from engage.messaging.outbox import ALL_LANES, FIRST_LANES, Batch, Carriers, Sender
@@ -134,16 +134,23 @@ class Delivery:
         return not await self.db(self._more_to_do)
 
     def _more_to_do(self) -> bool:
-        """Rows given back a moment ago; and, when settling, rows in doubt and what was proven not taken just now."""
+        """Rows given back a moment ago or waiting for their turn at a rate; and, when settling, rows in doubt and what was
+        proven not taken just now."""
         soon = clock.machine_now() + timedelta(seconds=1)
         queued = Message.objects.filter(state=Message.State.QUEUED)
         if queued.filter(retry_at__range=(clock.machine_now(), soon)).exists():
+            return True
+        if pace.soon(twilio.sender(), self.sender.stops.stream_rates) and self._anything_due():
             return True
         if not self.settle:
             return False
         states = (Message.State.SENDING, Message.State.IN_DOUBT)
         if Message.objects.filter(state__in=states).exists():
             return True
+        return self._anything_due()
+
+    def _anything_due(self) -> bool:
+        self.sender.stops.full_streams = set()
         with transaction.atomic():
             return self.sender.guard.room(1) > 0 and bool(outbox.due(ALL_LANES, self.sender.stops, 1))
 

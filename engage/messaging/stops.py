@@ -6,7 +6,7 @@ It can only stop, never allow: whatever it does not know, the gate has checked i
 import time
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from engage.accounts.models import Clinic
 from engage.messaging.models import Message, Stream
@@ -25,6 +25,8 @@ class Stops:
         self.ended: dict[tuple[str, str, int | None], bool] = {}  # (address, channel, patient or all) → ended
         self.streams: set[int] = set()
         self.paused_streams: set[int] = set()
+        self.stream_rates: dict[int, int] = {}  # messages a minute, of those that have a rate
+        self.full_streams: set[int] = set()  # at their rate in this claim
         self.paused_clinics: set[int] = set()
         self.withdrawn: set[int] = set()
 
@@ -35,9 +37,11 @@ class Stops:
         """Four small queries."""
         asked = time.monotonic()
         self._consents()
-        stopped = Stream.objects.exclude(state=Stream.State.ACTIVE)
-        states = dict(stopped.values_list("pk", "state"))
+        special = Stream.objects.filter(~Q(state=Stream.State.ACTIVE) | Q(rate_per_minute__gt=0))
+        rows = list(special.values_list("pk", "state", "rate_per_minute"))
+        states = {pk: state for pk, state, _ in rows if state != Stream.State.ACTIVE}
         self.streams = set(states)
+        self.stream_rates = {pk: rate for pk, _, rate in rows if rate and pk not in states}
         self.paused_streams = {pk for pk, state in states.items() if state == Stream.State.PAUSED}
         self.paused_clinics = set(Clinic.objects.filter(sending_paused=True).values_list("pk", flat=True))
         gone = Message.objects.filter(state=Message.State.SENDING).exclude(withdrawn="")

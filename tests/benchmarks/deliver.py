@@ -60,6 +60,7 @@ class Bench:
         url, self.drop = own_database(Path(self.folder.name))
         self.env = os.environ | self.carrier.environment() | {
             "DATABASE_URL": url, "ENGAGE_VAR": f"{self.folder.name}/var", "NOW": "2026-03-04T12:00:00-05:00",
+            "SENDER_RATE": "unlimited", "SENDER_DAILY": "unlimited",
             "LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "engage.settings", "Q_WORKERS": "2",
             "SECRET_KEY": "for benchmarks only, and long enough to be taken",
         }  # fmt: skip

@@ -27,6 +27,7 @@ class Parcel:
     patient_id: int | None = None
     stream_id: int | None = None
     clinic_id: int | None = None
+    segments: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def close_by_staff(
 def check_evidence(gap: CareGap, what: str, done_on: date, precision: str) -> None:
     """GapError with a sentence for a person when this would not close the gap."""
     measure = MEASURES.get(gap.measure)
-    closer = measure.closer(what) if measure else None
+    closer = measure.closer(what, gap.group) if measure else None
     if closer is None:
         raise GapError("This does not close the care gap: choose what was done from the list.")
     if precision not in ("day", "month", "year"):

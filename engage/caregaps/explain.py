@@ -138,7 +138,7 @@ def closed(gap: CareGap, group: Group, language: str) -> str:
 def closed_by_staff(gap: CareGap, language: str) -> str:
     closure = gap.closures.filter(withdrawn_at=None).order_by("-pk").first()
     measure = MEASURES[gap.measure]
-    closer = measure.closer(closure.what) if closure else None
+    closer = measure.closer(closure.what, gap.group) if closure else None
     if closure is None or closer is None:
         return SETTLED[language]
     fact = f"{closer.branch.name(language)}, {day_text(closure.done_on, language, closure.precision)}"

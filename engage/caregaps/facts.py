@@ -316,6 +316,11 @@ def encounter(*codes: Codes) -> Facts:
     return Facts(Kind.ENCOUNTER, codes, ENCOUNTER_PERFORMED)
 
 
+def finished_visit(*codes: Codes) -> Facts:
+    """A visit of the period that is over."""
+    return encounter(*codes).status(Status.FINISHED).during(Window())
+
+
 def condition(*codes: Codes) -> Facts:
     """A diagnosis; its prevalence period is the event's (measures.md §0.5)."""
     return Facts(Kind.CONDITION, codes)
@@ -337,6 +342,11 @@ def immunization(*codes: Codes) -> Facts:
 def service_order(*codes: Codes) -> Facts:
     """A ServiceRequest: an order in force or fulfilled, dated by authoredOn."""
     return Facts(Kind.SERVICE_REQUEST, codes).ordered()
+
+
+def referral(*codes: Codes) -> Facts:
+    """A ServiceRequest in force or fulfilled, whatever its intent."""
+    return Facts(Kind.SERVICE_REQUEST, codes, ORDERED)
 
 
 def device_order(*codes: Codes) -> Facts:

@@ -30,6 +30,7 @@ class Closer:
     title: Words
     branch: Facts
     last_decides: bool = False  # a later reading in the record overrules what staff recorded
+    groups: tuple[int, ...] = ()  # the groups whose gap it closes; all when empty
 
     @property
     def years(self) -> int:
@@ -61,6 +62,7 @@ class Group:
     denominator: Patients | None = None  # the population, unless narrower
     inverse: bool = False
     number: int = 1
+    opens_gaps: bool = True  # False: it is counted, and what it lacks is a gap of the other groups
 
     def count(self, question: Question, among: BitMap | None = None) -> "Counted":
         """The processed populations (measures.md §0.1), `among` these patients only."""
@@ -142,8 +144,12 @@ class Measure:
         published = [y for y in self.rule_sets if y <= year]
         return self.rule_sets[max(published) if published else min(self.rule_sets)]
 
-    def closer(self, slug: str) -> Closer | None:
-        return next((c for c in self.closers if c.slug == slug), None)
+    def closers_of(self, group: int) -> list[Closer]:
+        """What staff can record to close a gap of that group."""
+        return [c for c in self.closers if not c.groups or group in c.groups]
+
+    def closer(self, slug: str, group: int = 1) -> Closer | None:
+        return next((c for c in self.closers_of(group) if c.slug == slug), None)
 
     def due_since(
         self, group: Group, what: str, last: date | None, question: Question, born: date | None

@@ -16,7 +16,7 @@ from engage.caregaps.measure import Counted, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.models import CareGap, Closure
 
 Status, ClosedBy = CareGap.Status, CareGap.ClosedBy
-LEAF_BITS = 5  # which leaf a mark came from
+LEAF_BITS = 6  # which leaf a mark came from: a child's vaccines are some fifty
 CLOSED_BY = {by[0]: by for by in ClosedBy.values}
 
 
@@ -55,15 +55,15 @@ class Sorted:
     @cached_property
     def attested(self) -> BitMap:
         """Those for whom staff recorded what is still good enough."""
-        return BitMap(attested(self.measure, self.question))
+        return BitMap(attested(self.measure, self.group.number, self.question))
 
     @cached_property
     def open(self) -> BitMap:
-        return self.counted.gap - self.attested
+        return self.counted.gap - self.attested if self.group.opens_gaps else BitMap()
 
     @cached_property
     def excluded(self) -> BitMap:
-        return self.counted.excluded | self.counted.excepted
+        return self.counted.excluded | self.counted.excepted if self.group.opens_gaps else BitMap()
 
     @cached_property
     def met(self) -> BitMap:
@@ -201,13 +201,13 @@ def pack(found: dict[int, int], index: int, marks: dict[int, int], among: BitMap
             found[patient] = value
 
 
-def attested(measure: Measure, question: Question) -> Iterator[int]:
+def attested(measure: Measure, group: int, question: Question) -> Iterator[int]:
     """Patients with a closure by staff, not withdrawn, that the look-back of its branch still covers."""
     rows = Closure.objects.filter(gap__measure=measure.id, withdrawn_at=None)
     for patient, what, done_on, precision in rows.values_list(
         "gap__patient_id", "what", "done_on", "precision"
     ):
-        closer = measure.closer(what)
+        closer = measure.closer(what, group)
         if closer and closer.counts(done_on, precision, question):
             later = question.marks(closer.branch).get(patient) if closer.last_decides else None
             if later is None or (Mark.read(later).day or date.min) <= done_on:

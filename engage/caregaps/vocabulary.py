@@ -15,6 +15,7 @@ from engage.records.models import ValueSet
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 CVX = "http://hl7.org/fhir/sid/cvx"
+ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
 CPT = "http://www.ama-assn.org/go/cpt"
 
@@ -48,6 +49,10 @@ def cpt(code: str, en: str, es: str) -> Codes:
 
 def cvx(code: str, en: str, es: str) -> Codes:
     return Codes(Words(en, es), system=CVX, code=code)
+
+
+def icd10(code: str, en: str, es: str) -> Codes:
+    return Codes(Words(en, es), system=ICD10, code=code)
 
 
 def icd10pcs(code: str, en: str, es: str) -> Codes:

@@ -52,7 +52,7 @@ class ClosureForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.gap = gap
         measure = MEASURES.get(gap.measure)
-        self.closers = list(measure.closers) if measure else []
+        self.closers = measure.closers_of(gap.group) if measure else []
         self.fields["what"].choices = [(c.slug, c.title["en"]) for c in self.closers]  # type: ignore[attr-defined]
 
     @classmethod

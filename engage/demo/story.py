@@ -208,7 +208,7 @@ class Story:
     def record_closure(self, conversation: Conversation, heard: Message, user: User) -> None:
         """Staff record what the patient said, with a date, and the gap closes."""
         gap = CareGap.objects.open().filter(patient=conversation.patient).order_by("measure").first()
-        closers = MEASURES[gap.measure].closers if gap else []
+        closers = MEASURES[gap.measure].closers_of(gap.group) if gap else []
         if gap is None or not closers:
             return
         close_gap(

@@ -13,18 +13,25 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 YEAR = {"start": "2025-01-01", "end": "2025-12-31"}
 
-# Letters of an expected result: what the patient is in.
-IN, EXCLUDED, MET, OUT = "in", "excluded", "met", "out"
-EXPECTED = {IN: (1, 1, 0, 0), EXCLUDED: (1, 1, 1, 0), MET: (1, 1, 0, 1), OUT: (0, 0, 0, 0)}
-CODES = ("initial-population", "denominator", "denominator-exclusion", "numerator")
+# What is expected of a patient: which populations they are in. APART: in the population, not in the denominator.
+IN, EXCLUDED, MET, OUT, EXCEPTED, APART = "in", "excluded", "met", "out", "excepted", "apart"
+EXPECTED = {
+    IN: (1, 1, 0, 0, 0),
+    EXCLUDED: (1, 1, 1, 0, 0),
+    MET: (1, 1, 0, 1, 0),
+    OUT: (0, 0, 0, 0, 0),
+    EXCEPTED: (1, 1, 0, 0, 1),
+    APART: (1, 0, 0, 0, 0),
+}
+CODES = ("initial-population", "denominator", "denominator-exclusion", "numerator", "denominator-exception")
 
 
 @dataclass
 class Chart:
-    """One scenario: `expected` is IN, EXCLUDED, MET or OUT."""
+    """One scenario: `expected` is one of the words above, or one for each group of the measure."""
 
     name: str
-    expected: str
+    expected: str | tuple[str, ...]
     facts: list[dict]
     born: str = "1965-06-15"
     gender: str = "female"
@@ -44,7 +51,7 @@ class Chart:
         return [patient, *owned]
 
 
-def wrong(measure: str, charts: list[Chart], **switches) -> list[str]:
+def wrong(measure: str, charts: list[Chart], period: dict = YEAR, **switches) -> list[str]:
     """What differs from what is expected, one line for each chart."""
     valuesets.ensure()
     before = Patient.objects.filter(source="charts").count()
@@ -52,12 +59,13 @@ def wrong(measure: str, charts: list[Chart], **switches) -> list[str]:
     import_resources(
         (r for name, chart in zip(names, charts, strict=True) for r in chart.resources(name)), source="charts"
     )
-    results = found(measure, YEAR, **switches)
+    results = found(measure, period, **switches)
     lines = []
     for name, chart in zip(names, charts, strict=True):
-        got = tuple(results[name][0][code] for code in CODES)
-        if got != EXPECTED[chart.expected]:
-            lines.append(f"{chart.name}: expected {chart.expected}, got {dict(zip(CODES, got, strict=True))}")
+        expected = (chart.expected,) if isinstance(chart.expected, str) else chart.expected
+        for number, (group, word) in enumerate(zip(results[name], expected, strict=True), 1):
+            if tuple(group[code] for code in CODES) != EXPECTED[word]:
+                lines.append(f"{chart.name}, group {number}: expected {word}, got {group}")
     return lines
 
 
@@ -142,3 +150,16 @@ def prescription(code, when, days=None, status="active", intent="order", **more)
         "resourceType": "MedicationRequest", "status": status, "intent": intent, "authoredOn": when,
         "medicationCodeableConcept": concept(RXNORM, code),
     } | supply | more  # fmt: skip
+
+
+def problem(code, onset=None, system=ICD10, **more) -> dict:
+    """A condition of the problem list."""
+    category = {
+        "category": [concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")]
+    }
+    return condition(code, onset, system, **(category | more))
+
+
+def quantity(value, unit="%", **more) -> dict:
+    code = {"unit": unit, "system": "http://unitsofmeasure.org", "code": unit} if unit else {}
+    return {"valueQuantity": {"value": value} | code | more}

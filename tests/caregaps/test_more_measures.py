@@ -18,6 +18,7 @@ from tests.caregaps.charts import (
     observation,
     prescription,
     procedure,
+    quantity,
     service_order,
     span,
     survey,
@@ -33,12 +34,6 @@ CVX = "http://hl7.org/fhir/sid/cvx"
 def check(measure, *found, base=(), born="1965-06-15"):
     charts = [Chart(name, expected, [visit(), *base, *facts], born) for name, expected, *facts in found]
     assert wrong(measure, charts) == []
-
-
-def quantity(value, unit="%"):
-    return {
-        "valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
-    }
 
 
 def test_cms122_the_lowest_value_of_the_last_day_above_nine():

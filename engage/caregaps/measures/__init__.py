@@ -2,19 +2,38 @@
 
 from engage.caregaps.measure import Measure
 from engage.caregaps.measures import (
+    cms2,
     cms117,
     cms122,
     cms124,
     cms125,
     cms130,
     cms131,
+    cms138,
     cms139,
     cms153,
     cms165,
+    cms347,
+    cms349,
     cms951,
 )
 
-MODULES = (cms125, cms130, cms165, cms124, cms122, cms131, cms951, cms139, cms153, cms117)
+MODULES = (
+    cms125,
+    cms130,
+    cms165,
+    cms124,
+    cms122,
+    cms131,
+    cms951,
+    cms139,
+    cms153,
+    cms117,
+    cms2,
+    cms138,
+    cms347,
+    cms349,
+)
 MEASURES: dict[str, Measure] = {module.MEASURE.id: module.MEASURE for module in MODULES}
 
 # What the nightly job asks for. The others answer to `find_gaps --measure` and `measure_report`.

@@ -86,6 +86,8 @@ class Bubble:
     undo_seconds: int = 0  # of the author's ten, when they run
     unsorted: bool = False
     flaggable: bool = False  # a reply that waits: staff may say what triage missed
+    matched: bool = False  # a person said that it is this patient's
+    may_unmatch: bool = False  # the last of those that were matched together: here the match is taken back
     checks: list[dict[str, Any]] = field(default_factory=list)
 
     def says(self, label: str) -> bool:
@@ -119,6 +121,9 @@ def thread(
     newest = list(rows.prefetch_related("flags__decided_by").order_by("-created_at", "-id")[: PAGE + 1])
     earlier = newest[PAGE - 1].pk if len(newest) > PAGE else None
     bubbles = [_bubble(m, conversation, user) for m in reversed(newest[:PAGE])]
+    by_hand = [b for b in bubbles if b.matched]
+    if by_hand:
+        max(by_hand, key=lambda b: (b.message.reading.matched_at, b.message.pk)).may_unmatch = True
     for last, this in zip([None, *bubbles], bubbles, strict=False):
         this.new_day = last is None or last.message.created_at.date() != this.message.created_at.date()
     return bubbles, earlier
@@ -135,6 +140,7 @@ def _bubble(message: Message, conversation: Conversation, user: User) -> Bubble:
             marks_of(flags),
             who=patient.first_name or patient.name if patient else "Unknown sender",
             unsorted=reading is not None and not reading.complete,
+            matched=reading is not None and reading.matched_at is not None and patient is not None,
             flaggable=conversation.waiting_since is not None
             and message.created_at >= conversation.waiting_since,
         )

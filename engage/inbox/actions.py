@@ -9,7 +9,7 @@ from engage.accounts.models import User
 from engage.audit.models import record
 from engage.inbox.arrival import receive
 from engage.inbox.flags import add_flag, confirm, dismiss
-from engage.inbox.matching import match
+from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
 from engage.inbox.permission import decide_doubt, end_texts
 from engage.lib import clock, text
@@ -20,7 +20,17 @@ from engage.patients.models import ContactPoint, Patient
 from engage.worklist import actions as worklist
 from engage.worklist.models import Outcome, Reason, Task
 
-__all__ = ["InboxError", "add_flag", "confirm", "decide_doubt", "dismiss", "end_texts", "match", "receive"]
+__all__ = [
+    "InboxError",
+    "add_flag",
+    "confirm",
+    "decide_doubt",
+    "dismiss",
+    "end_texts",
+    "match",
+    "receive",
+    "unmatch",
+]
 STAYS_HERE = (
     Message.State.SUPPRESSED,
     Message.State.FAILED,

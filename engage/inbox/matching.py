@@ -1,17 +1,21 @@
 """Whose replies are these? A person says so; the replies then do all they would have done had we known."""
 
 from django.db import transaction
+from django.db.models import Max, Q
 
 from engage.accounts.models import User
 from engage.audit.models import record
 from engage.inbox import arrival, permission
-from engage.inbox.models import Conversation, Flag, InboxError
+from engage.inbox.models import Conversation, Flag, InboxError, Reading
 from engage.inbox.senders import Sender, answered_by_reply, identify
+from engage.lib import clock
 from engage.messaging.models import Message
 from engage.patients import actions as patients
 from engage.patients.models import Channel, Consent, ContactPoint, Patient
 from engage.worklist import actions as worklist
-from engage.worklist.models import Outcome
+from engage.worklist.models import Outcome, Task
+
+MISTAKEN = "Matched by mistake: it is somebody else's number."
 
 
 def match(conversation: Conversation, patient: Patient, *, by: User, remember: bool = False) -> Conversation:
@@ -44,8 +48,83 @@ def match(conversation: Conversation, patient: Patient, *, by: User, remember: b
         for message in replies:
             if message.direction == Message.Direction.IN:
                 _process_again(message, target, patient)
+        Reading.objects.filter(message__in=replies).update(matched_at=clock.machine_now())
         target.refresh_from_db()
     return target
+
+
+def unmatch(conversation: Conversation, *, by: User) -> Conversation:
+    """The last match was a mistake: its replies leave the chart and wait again for somebody who knows whose they are.
+
+    What staff wrote since stays with the patient it was written to. A campaign that the replies ended stays ended.
+    Gives the conversation of the number. InboxError when no reply here was matched by a person.
+    """
+    with transaction.atomic():
+        conversation.lock()
+        patient = conversation.patient
+        matched = Reading.objects.filter(message__in=conversation.messages())
+        last = matched.aggregate(at=Max("matched_at"))["at"]
+        if patient is None or last is None:
+            raise InboxError("No reply here was matched by hand.")
+        wrong = [r.message for r in matched.filter(matched_at=last).select_related("message").order_by("pk")]
+        _take_out(conversation, patient, wrong, by)
+        unknown = _wait_again(wrong)
+        _without(conversation)
+        record(
+            by,
+            "conversation.unmatch",
+            conversation,
+            patient_id=patient.pk,
+            messages=len(wrong),
+            unmatched=unknown.pk,
+        )
+    return unknown
+
+
+def _take_out(conversation: Conversation, patient: Patient, wrong: list[Message], by: User) -> None:
+    """The replies with our automatic answers to them, their tasks and the number that was kept because of them."""
+    out = Q(pk__in=[m.pk for m in wrong]) | Q(reply_to__in=wrong, author=None)
+    conversation.messages().filter(out).update(patient=None)
+    Reading.objects.filter(message__in=wrong).update(matched_at=None)
+    tasks = Task.objects.open().filter(patient=patient, link=conversation.link, opened_by="triage")
+    abouts = list(tasks.values_list("about", flat=True).distinct())
+    reasons = list(tasks.values_list("reason", flat=True).distinct())
+    worklist.close_about(
+        abouts, Outcome.NOT_SIGNIFICANT, "Not this patient's replies.", by=by, reasons=reasons
+    )
+    addresses = {m.address for m in wrong}
+    for point in patient.contact_points.filter(value__in=addresses, source="staff"):
+        patients.mark_contact_point(point, ContactPoint.State.WRONG_PERSON, MISTAKEN, by=by)
+
+
+def _wait_again(wrong: list[Message]) -> Conversation:
+    """The conversation of the number, with all that the replies ask for of somebody unknown."""
+    for message in wrong:
+        message.refresh_from_db()
+        found = identify(message.address, message.created_at)
+        sender = Sender(message.address, None, found.points, found.outbound)
+        unknown = arrival.hear(message, sender)
+        Message.objects.filter(pk=message.pk).update(clinic=unknown.clinic)
+        Flag.objects.filter(message=message).update(conversation=unknown)
+        arrival.process(message, unknown, sender)
+    return unknown
+
+
+def _without(conversation: Conversation) -> None:
+    """The patient's conversation as it is without those replies; those that still wait ask for the same as before."""
+    mine = conversation.messages()
+    heard = mine.filter(direction=Message.Direction.IN)
+    conversation.last_heard_at = heard.aggregate(at=Max("created_at"))["at"]
+    conversation.last_message_at = mine.aggregate(at=Max("created_at"))["at"] or conversation.last_message_at
+    waiting = list(conversation.unanswered().order_by("created_at", "id"))
+    conversation.waiting_since = waiting[0].created_at if waiting else None
+    if not waiting and conversation.state == Conversation.State.OPEN:
+        conversation.state = Conversation.State.WAITING if mine.exists() else Conversation.State.CLOSED
+    conversation.save()
+    for message in waiting:
+        if conversation.patient is not None:
+            _process_again(message, conversation, conversation.patient)
+    conversation.settle_level()
 
 
 def _join(conversation: Conversation, patient: Patient) -> Conversation:

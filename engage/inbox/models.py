@@ -191,6 +191,7 @@ class Reading(models.Model):
     version = models.CharField(max_length=40, blank=True)
     complete = models.BooleanField(default=False)
     failure = models.CharField(max_length=200, blank=True)
+    matched_at = models.DateTimeField(null=True)  # machine time; when a person said whose reply it is
 
     objects: ClassVar[models.Manager["Reading"]]
 

@@ -313,6 +313,18 @@ class Unmatched(Pages):
         assert page.url == f"{self.conversation(self.eva).link}#latest"
         assert Message.objects.get(direction="in").patient == self.eva
 
+    def test_chosen_by_mistake_it_is_taken_back(self):
+        page = self.client.post(
+            reverse("conversation_match", args=[self.talk.pk]), {"patient": self.eva.pk}, follow=True
+        ).content.decode()
+        back = reverse("conversation_unmatch", args=[self.conversation(self.eva).pk])
+        assert page.count(f'action="{back}"') == 2  # in the toast, and with the reply
+        answer = self.client.post(back, follow=True)
+        assert "Who wrote this?" in answer.content.decode()
+        assert Message.objects.get(direction="in").patient is None
+        again = self.client.post(back, follow=True)
+        assert "No reply here was matched by hand." in again.content.decode()
+
     def test_a_patient_of_another_clinic_cannot_be_chosen(self):
         other = self.make_patient("Zoe", "Secret", clinic=self.other_clinic)
         assert self.do("conversation_match", self.talk.pk, patient=other.pk).status_code == 404

@@ -260,6 +260,45 @@ class Match(InboxTestCase):
         actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator, remember=True)
         assert not self.patient.contact_points.filter(value=self.NUMBER).exists()
 
+    def test_matched_by_mistake_the_replies_leave_the_chart_and_wait_again(self):
+        self.hear("What time do you open?")
+        stranger = self.unmatched("I have chest pain")
+        joined = actions.match(stranger, self.patient, by=self.coordinator, remember=True)
+        assert joined.level == Level.URGENT
+        unknown = actions.unmatch(joined, by=self.nurse)
+        assert (unknown.patient, unknown.address, unknown.level) == (None, self.NUMBER, Level.URGENT)
+        assert [m.body for m in unknown.messages().filter(direction="in")] == ["I have chest pain"]
+        assert unknown.messages().filter(direction="out", template__purpose="crisis").exists()
+        assert set(unknown.flags.values_list("label", flat=True)) == {"emergency"}
+        assert Task.objects.open().get(reason="urgent_reply").about == unknown.about
+        mine = self.conversation()
+        assert (mine.level, mine.state) == (Level.SIGNIFICANT, "open")
+        assert [m.body for m in mine.messages()] == ["What time do you open?"]
+        assert not mine.flags.filter(level=Level.URGENT).exists()
+        assert Task.objects.open().get(about=mine.about).reason == "reply"
+        assert self.hear("me again", address=self.NUMBER).patient is None
+        assert AuditEvent.objects.get(action="conversation.unmatch").patient_id == self.patient.pk
+
+    def test_the_first_words_of_a_patient_can_be_taken_out_too(self):
+        joined = actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator)
+        unknown = actions.unmatch(joined, by=self.coordinator)
+        assert self.conversation().state == "closed"
+        assert not Task.objects.open().filter(patient=self.patient).exists()
+        again = actions.match(unknown, self.make_patient("Eva", "Stone", "+16175550188"), by=self.coordinator)
+        assert again.messages().get(direction="in").body == "hello, it is Ana"
+
+    def test_an_answer_to_the_patient_stays_with_the_patient(self):
+        joined = actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator)
+        sent = actions.reply(joined, "Good morning", by=self.nurse, key="staff:1")
+        actions.unmatch(joined, by=self.coordinator)
+        sent.refresh_from_db()
+        assert sent.patient == self.patient
+
+    def test_only_what_was_matched_by_hand_is_taken_out(self):
+        self.hear("What time do you open?")
+        with pytest.raises(InboxError, match="matched by hand"):
+            actions.unmatch(self.conversation(), by=self.coordinator)
+
     def test_matched_twice_is_refused(self):
         stranger = self.unmatched("hello, it is Ana")
         actions.match(stranger, self.patient, by=self.coordinator)

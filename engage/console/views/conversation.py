@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from engage.console.access import CARE, StaffRequest, page, viewed
 from engage.console.composer import Composer, last_heard, size_in_words
@@ -163,8 +163,21 @@ def match(request: StaffRequest, pk: int) -> HttpResponse:
         target = actions.match(conversation, patient, by=request.user, remember="remember" in request.POST)
     except InboxError as error:
         return refuse(request, conversation, error)
-    messages.success(request, f"These replies are {patient.name}'s now.")
+    undo = reverse("conversation_unmatch", args=[target.pk])
+    messages.success(request, f"These replies are {patient.name}'s now.", undo)
     return back_to(target, request)
+
+
+@page(*CARE, methods=("POST",))
+def unmatch(request: StaffRequest, pk: int) -> HttpResponse:
+    conversation = mine(request, pk)
+    try:
+        unknown = actions.unmatch(conversation, by=request.user)
+    except InboxError as error:
+        return refuse(request, conversation, error)
+    messages.success(request, "Taken out of this chart: these replies wait for whoever they are from.")
+    seen = Conversation.objects.visible_to(request.user).filter(pk=unknown.pk).exists()
+    return back_to(unknown if seen else conversation, request)
 
 
 @page(*CARE, methods=("POST",))
@@ -225,6 +238,7 @@ urlpatterns: list[URLPattern] = [
     path("c/<int:pk>/close/", close, name="conversation_close"),
     path("c/<int:pk>/reopen/", reopen, name="conversation_reopen"),
     path("c/<int:pk>/match/", match, name="conversation_match"),
+    path("c/<int:pk>/unmatch/", unmatch, name="conversation_unmatch"),
     path("c/<int:pk>/doubt/", doubt, name="conversation_doubt"),
     path("messages/<int:pk>/undo/", undo, name="message_undo"),
     path("messages/<int:pk>/flag/", message_flag, name="message_flag"),

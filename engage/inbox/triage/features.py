@@ -30,6 +30,7 @@ class Material:
     channel: str
     lang: str  # read from the text
     known_lang: str  # on record
+    lexicon: str  # version of the lexicon that found the hits
 
 
 def features(material: Material) -> set[str]:

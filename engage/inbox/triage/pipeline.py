@@ -19,23 +19,38 @@ BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
 
 def read(
-    text: str, *, outbound: str = "", context: str = "", channel: str = "sms", lang: str = ""
+    text: str,
+    *,
+    outbound: str = "",
+    context: str = "",
+    channel: str = "sms",
+    lang: str = "",
+    known: lexicon.Lexicon | None = None,
 ) -> Reading:
     """What a reply seems to say.
 
     `outbound` is our message that it answers, `context` the purpose of that message, `lang` the patient's
-    language on record. Deterministic. Raises nothing for any text; a broken installation raises at once.
+    language on record, `known` the lexicon to read with (the one in the tree when absent).
+    Deterministic. Raises nothing for any text; a broken installation raises at once.
     """
-    material = prepare(text, outbound=outbound, context=context, channel=channel, lang=lang)
+    material = prepare(text, outbound=outbound, context=context, channel=channel, lang=lang, known=known)
     found = [f for stage in STAGES for f in stage(material)]
     return _reading(material, found)
 
 
-def prepare(text: str, *, outbound: str, context: str, channel: str, lang: str) -> Material:
+def prepare(
+    text: str,
+    *,
+    outbound: str,
+    context: str,
+    channel: str,
+    lang: str,
+    known: lexicon.Lexicon | None = None,
+) -> Material:
     """Everything the stages look at, worked out once."""
     body = set_aside(text[:LONGEST], outbound)
     said = words(body, voice=channel in ("voice", "phone"))
-    known = lexicon.load()
+    known = known or lexicon.load()
     places = known.positions(said)
     return Material(
         text=text,
@@ -51,6 +66,7 @@ def prepare(text: str, *, outbound: str, context: str, channel: str, lang: str) 
         channel=channel,
         lang=language(body, said, lang),
         known_lang=lang,
+        lexicon=known.version,
     )
 
 
@@ -173,7 +189,7 @@ def _reading(material: Material, found: list[Finding]) -> Reading:
         lang=material.lang,
         keyword=_plain_keyword(word),
         suspect_opt_out="opt_out" in labels and not stop,
-        version=f"{CODE_VERSION}/{lexicon.load().version}/{classifier.version()}",
+        version=f"{CODE_VERSION}/{material.lexicon}/{classifier.version()}",
     )
 
 

@@ -29,7 +29,8 @@ def _one(line: str, number: int) -> dict[str, Any]:
         return _broken(number, "not a JSON object")
     if not isinstance(reply.get("text"), str):
         return _broken(number, "no text")
-    return _answer(reply.get("id"), read(reply["text"], **{k: str(reply.get(k) or "") for k in ASKED}))
+    asked: dict[str, Any] = {k: str(reply.get(k) or "") for k in ASKED}
+    return _answer(reply.get("id"), read(reply["text"], **asked))
 
 
 def _answer(id_: Any, reading: Reading) -> dict[str, Any]:

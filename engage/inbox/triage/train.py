@@ -62,7 +62,7 @@ def data_sha256() -> str:
 
 def seen(reply: Reply) -> set[str]:
     """The features of one reply."""
-    asked = {k: reply.get(k) or "" for k in ("outbound", "context", "channel", "lang")}
+    asked: dict[str, Any] = {k: reply.get(k) or "" for k in ("outbound", "context", "channel", "lang")}
     return features(prepare(reply["text"], **asked))
 
 

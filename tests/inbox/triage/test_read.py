@@ -1,8 +1,9 @@
+import json
 import time
 
 import pytest
 
-from engage.inbox.triage import pipeline, read
+from engage.inbox.triage import lexicon, pipeline, read
 from engage.inbox.triage.text import set_aside
 
 SAFE = "Do you feel safe at home? Reply YES or NO."
@@ -226,3 +227,12 @@ def test_a_stage_that_fails_is_loud(monkeypatch):
 def test_reading_twice_gives_the_same():
     for text in BAD:
         assert read(text) == read(text)
+
+
+def test_another_lexicon_may_be_given_and_is_named_in_the_version():
+    source = json.loads((lexicon.DATA / "lexicon.json").read_text())
+    source["entries"][0]["patterns"].append("ticker kaput")
+    other = lexicon.Lexicon({**source, "version": "with a change"})
+    assert read("my ticker kaput").level != "urgent"
+    reading = read("my ticker kaput", known=other)
+    assert reading.level == "urgent" and "/with a change/" in reading.version

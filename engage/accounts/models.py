@@ -28,6 +28,8 @@ class Clinic(models.Model):
         default=True
     )  # a phone in the record is consent to care messages
     sunday_sending = models.BooleanField(default=False)
+    # Hours of automatic messages, narrower than the law's: {"weekdays": ["10:00", "17:00"], "saturday": null}.
+    sending_hours = models.JSONField(default=dict, blank=True)
     sending_paused = models.BooleanField(default=False)  # the clinic's own stop
     identifiers = models.JSONField(
         default=list, blank=True

@@ -15,7 +15,7 @@ from django.conf import settings
 from engage.lib import phone
 from engage.messaging.evidence import Evidence, Touch, is_automated, purpose_of
 from engage.messaging.models import Lane, Message, Stream, Template
-from engage.messaging.windows import Place, is_open
+from engage.messaging.windows import Place, is_open, own_week
 from engage.patients.models import ContactPoint
 
 LONGEST_BODY = 1600  # characters; the carrier refuses more
@@ -324,10 +324,12 @@ def _place(message: Message) -> Place:
     person, clinic_ = message.patient, message.clinic
     state = (person.state if person else "") or (clinic_.state if clinic_ else "")
     sunday = bool(clinic_ and clinic_.sunday_sending)
+    # A clinic narrows what its programs send, not what its people write.
+    own = own_week(clinic_.sending_hours) if clinic_ and is_automated(message) else None
     zones = zones_of(person.time_zone if person else "", message.address)
     if zones:
-        return Place(zones, state, sunday)
-    return Place((clinic_.time_zone,) if clinic_ else UNPLACED, state, sunday, unknown=True)
+        return Place(zones, state, sunday, own=own)
+    return Place((clinic_.time_zone,) if clinic_ else UNPLACED, state, sunday, unknown=True, own=own)
 
 
 def zones_of(home: str, address: str) -> tuple[str, ...]:

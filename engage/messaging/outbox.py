@@ -75,6 +75,7 @@ READ = (
         "clinic__state",
         "clinic__time_zone",
         "clinic__sunday_sending",
+        "clinic__sending_hours",
         "clinic__sending_paused",
     ),
     *("clinic__on_call_number", "template__purpose", "template__approved_at", "template__key"),

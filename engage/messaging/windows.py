@@ -7,6 +7,7 @@ all automated outreach; the product's own hours, which are narrower than most. W
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -57,6 +58,7 @@ STATES: dict[str, Week] = {
     "WA": Week(hours(8, 20), hours(8, 20), hours(8, 20)),
 }
 EVERYWHERE = Week(ALL_DAYS, ALL_DAYS, ALL_DAYS)
+DAYS = ("weekdays", "saturday", "sunday")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Place:
     state: str = ""  # USPS code
     sunday: bool = False  # the clinic allows Sunday afternoons
     unknown: bool = False  # the zone is only the clinic's
+    own: Week | None = None  # the clinic's own hours; they only ever narrow
 
 
 @lru_cache(maxsize=64)
@@ -89,12 +92,46 @@ def narrower(one: Hours, other: Hours) -> Hours:
     return (start, end) if start < end else None
 
 
+def own_week(stored: dict[str, Any]) -> Week | None:
+    """A clinic's hours as stored: {"weekdays": ["10:00", "17:00"], "saturday": null}. A kind of day not named is open.
+
+    Raises ValueError for hours that cannot be read: the gate then lets nothing through.
+    """
+    if not stored:
+        return None
+    return _week(*(_key(stored[d]) if d in stored else ("00:00", "23:59") for d in DAYS))
+
+
+def _key(hours: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(hours) if hours is not None else None
+
+
+@lru_cache(maxsize=512)
+def _week(*days: tuple[str, ...] | None) -> Week:
+    def read(day: tuple[str, ...] | None) -> Hours:
+        if day is None:
+            return None
+        start, end = (time.fromisoformat(at) for at in day)
+        return (start, end)
+
+    weekdays, saturday, sunday = (read(day) for day in days)
+    return Week(weekdays, saturday, sunday)
+
+
+def widest(state: str) -> dict[str, Hours]:
+    """What the law of a state and the product permit on each kind of day; a clinic may narrow it."""
+    law = STATES.get(state, EVERYWHERE)
+    return {day: narrower(getattr(PRODUCT, day), getattr(law, day)) for day in DAYS}
+
+
 @lru_cache(maxsize=32768)
-def span(zone: str, day: date, state: str, sunday: bool, unknown: bool) -> Span | None:
+def span(zone: str, day: date, state: str, sunday: bool, unknown: bool, own: Week | None) -> Span | None:
     """The permitted moments (UTC) of one local day, or None. Across a clock change the local hours hold."""
     if day.weekday() == 6 and not sunday:
         return None
     found = narrower(day_hours(PRODUCT, day), day_hours(STATES.get(state, EVERYWHERE), day))
+    if own is not None:
+        found = narrower(found, day_hours(own, day))
     if unknown:
         found = narrower(found, UNKNOWN_ZONE)
     if found is None:
@@ -108,7 +145,8 @@ def next_span(place: Place, zone: str, at: datetime) -> Span | None:
     """The first permitted span of one zone that has more than the margin left at a moment."""
     today = at.astimezone(ZoneInfo(zone)).date()
     for ahead in range(LOOK_AHEAD_DAYS):
-        found = span(zone, today + timedelta(days=ahead), place.state, place.sunday, place.unknown)
+        day = today + timedelta(days=ahead)
+        found = span(zone, day, place.state, place.sunday, place.unknown, place.own)
         if found is not None and found[1] - MARGIN > at:
             return found
     return None

@@ -111,7 +111,7 @@ class Walk(CastTestCase):
         "gap": "gap", "close_gap": "gap", "defer": "gap", "closure": "closure", "undo_closure": "closure",
         "reopen": "closure",
         "enrollment": "enrollment", "template": "template", "review": "out", "touch": "touch",
-        "setup_clinic": "clinic", "setup_approve": "template",
+        "setup_clinic": "clinic", "setup_hours": "clinic", "setup_approve": "template",
     }  # fmt: skip
     WORDS = {
         "slug": "urgent",

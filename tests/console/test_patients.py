@@ -229,6 +229,63 @@ class AuditPage(CastTestCase):
 
 
 class SetupPage(CastTestCase):
+    def hours(self, user, clinic=None, **fields):
+        clinic = clinic or self.clinic
+        self.client.force_login(user)
+        given = {
+            "weekdays_from": "10:00",
+            "weekdays_to": "17:00",
+            "saturday_from": "09:00",
+            "saturday_to": "20:00",
+        }
+        data = {f"h{clinic.pk}-{k}": v for k, v in (given | fields).items()}
+        answer = self.client.post(f"/setup/clinics/{clinic.pk}/hours/", data)
+        clinic.refresh_from_db()
+        return answer
+
+    def test_an_administrator_narrows_the_hours(self):
+        answer = self.hours(self.administrator, sunday="on", sunday_from="13:00", sunday_to="18:00")
+        assert answer.status_code == 302
+        assert self.clinic.sending_hours == {
+            "weekdays": ["10:00", "17:00"], "saturday": None, "sunday": ["13:00", "18:00"],
+        }  # fmt: skip
+        assert self.clinic.sunday_sending
+        event = AuditEvent.objects.get(action="clinic.hours")
+        assert event.clinic_id == self.clinic.pk and event.detail["hours"] == self.clinic.sending_hours
+        page = self.client.get("/setup/").content.decode()
+        assert 'value="13:00"' in page
+        assert (
+            self.hours(
+                self.administrator, weekdays_from="09:00", weekdays_to="20:00", saturday="on"
+            ).status_code
+            == 302
+        )
+        assert (self.clinic.sending_hours, self.clinic.sunday_sending) == (
+            {},
+            False,
+        )  # nothing narrower is kept
+
+    def test_nobody_widens_them(self):
+        answer = self.hours(self.supervisor, weekdays_from="07:00")
+        assert answer.status_code == 422
+        assert "permit 09:00 to 20:00; a clinic may only narrow that." in answer.content.decode()
+        assert "The end must be after" in self.hours(self.supervisor, weekdays_to="10:00").content.decode()
+        assert self.hours(self.supervisor, weekdays_to="25:99").status_code == 422
+        self.clinic.state = "KY"
+        self.clinic.save()
+        assert "permit 10:00 to 20:00" in self.hours(self.supervisor, weekdays_from="09:00").content.decode()
+        assert self.clinic.sending_hours == {}
+
+    def test_a_state_without_sundays_offers_none(self):
+        self.clinic.state = "LA"
+        self.clinic.save()
+        answer = self.hours(self.supervisor, sunday="on", saturday="on")
+        assert answer.status_code == 302 and not self.clinic.sunday_sending
+        assert "No Sundays: the law of LA." in self.client.get("/setup/").content.decode()
+
+    def test_another_clinics_are_not_found(self):
+        assert self.hours(self.administrator, self.other_clinic).status_code == 404
+
     def test_a_supervisor_changes_the_on_call_number(self):
         self.client.force_login(self.supervisor)
         prefix = f"c{self.clinic.pk}"

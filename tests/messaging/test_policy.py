@@ -249,6 +249,29 @@ class Hours(Gate):
         self.patient.state, self.clinic.sunday_sending = "LA", True
         assert self.until(at(8, 18)) == at(9, 13)
 
+    def test_a_clinic_narrows_the_hours_of_its_programs_and_never_widens_them(self):
+        self.clinic.sending_hours = {"weekdays": ["10:30", "16:00"], "saturday": None}
+        assert self.until(at(4, 15)) == at(4, 15, 30)
+        verdict = self.verdict(at(4, 17))
+        assert verdict.allowed and verdict.closes_at == at(4, 21)
+        assert self.verdict(at(4, 15), author=self.nurse, lane=Lane.STAFF).allowed  # people keep the law's
+        assert self.until(at(7, 17)) == at(9, 14, 30)  # Saturday: the next is Monday, 10:30 in summer time
+        self.clinic.sending_hours = {"weekdays": ["00:00", "23:00"], "sunday": ["06:00", "23:00"]}
+        assert self.until(at(4, 13, 59)) == at(4, 14)
+        assert self.verdict(at(5, 0, 59)).code == "quiet_hours"
+        assert self.until(at(8, 18)) == at(9, 13)
+        self.patient.state = "KY"
+        assert self.until(at(4, 14, 30)) == at(4, 15)  # the patient's own state is stricter than the clinic
+
+    def test_hours_nobody_can_read_let_nothing_through(self):
+        self.clinic.sending_hours = {"weekdays": ["late", "16:00"]}
+        self.assert_gate_failed()
+        self.clinic.sending_hours = {"weekdays": ["16:00"]}
+        self.assert_gate_failed()
+
+    def assert_gate_failed(self):
+        assert self.verdict().code == "gate_failed"
+
     def test_the_night_the_clocks_go_forward_and_back(self):
         # 7 to 8 March 2026: 09:00 on Monday the 9th is 13:00 UTC, an hour earlier than on Saturday.
         assert self.until(at(8, 1, 30)) == at(9, 13)

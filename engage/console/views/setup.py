@@ -14,12 +14,13 @@ from django.views.decorators.http import require_POST
 from engage.accounts.models import Clinic, Role
 from engage.audit.models import record
 from engage.console.access import CAMPAIGNERS, StaffRequest, page
+from engage.console.hours_form import HoursForm
 from engage.lib import clock, phone
 from engage.messaging.models import Template
 
 
 class ClinicForm(forms.ModelForm):
-    """What a supervisor may change about a clinic."""
+    """What a supervisor may change about a clinic; its hours are HoursForm's."""
 
     class Meta:
         model = Clinic
@@ -27,14 +28,12 @@ class ClinicForm(forms.ModelForm):
             "name",
             "phone",
             "on_call_number",
-            "sunday_sending",
             "ehr_phone_is_consent",
             "sending_paused",
         ]
         labels = {
             "phone": "Number patients can call back",
             "on_call_number": "On-call number (told of urgent replies)",
-            "sunday_sending": "Send on Sundays, 12:00 to 18:00",
             "ehr_phone_is_consent": "A phone in the record is consent to care messages",
             "sending_paused": "Hold every automatic message of this clinic",
         }
@@ -62,7 +61,11 @@ def shown(request: StaffRequest, **forms_by_name: Any) -> dict[str, Any]:
         newest.setdefault((template.key, template.language), template)
     return {
         "clinics": [
-            (c, forms_by_name.get(f"clinic_{c.pk}") or ClinicForm(instance=c, prefix=f"c{c.pk}"))
+            (
+                c,
+                forms_by_name.get(f"clinic_{c.pk}") or ClinicForm(instance=c, prefix=f"c{c.pk}"),
+                forms_by_name.get(f"hours_{c.pk}") or HoursForm(clinic=c, prefix=f"h{c.pk}"),
+            )
             for c in clinics
         ],
         "wording": list(newest.values()),
@@ -95,6 +98,23 @@ def setup_clinic(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @page(*CAMPAIGNERS, methods=("POST",))
+def setup_hours(request: StaffRequest, pk: int) -> HttpResponse:
+    """Narrows the hours of one clinic's automatic messages; what waits is judged by them at its next claim."""
+    clinic = get_object_or_404(request.user.clinics, pk=pk)
+    form = HoursForm(request.POST, clinic=clinic, prefix=f"h{pk}")
+    if not form.is_valid():
+        return render(request, "console/setup/page.html", shown(request, **{f"hours_{pk}": form}), status=422)
+    form.save()
+    record(
+        request.user, "clinic.hours", clinic, clinic_id=clinic.pk,
+        hours=clinic.sending_hours, sunday=clinic.sunday_sending,
+    )  # fmt: skip
+    messages.success(request, f"The hours of {clinic.name} are saved.")
+    return redirect("setup")
+
+
+@require_POST
+@page(*CAMPAIGNERS, methods=("POST",))
 def setup_approve(request: StaffRequest, pk: int) -> HttpResponse:
     """Approves one wording: only approved text is ever sent automatically (45 CFR 92.201(c)(3) for translations)."""
     mine = Q(clinic=None) | Q(clinic__in=request.user.clinics.all())
@@ -109,5 +129,6 @@ def setup_approve(request: StaffRequest, pk: int) -> HttpResponse:
 urlpatterns: list[URLPattern] = [
     path("", setup, name="setup"),
     path("clinics/<int:pk>/", setup_clinic, name="setup_clinic"),
+    path("clinics/<int:pk>/hours/", setup_hours, name="setup_hours"),
     path("wording/<int:pk>/approve/", setup_approve, name="setup_approve"),
 ]

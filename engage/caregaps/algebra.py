@@ -2,12 +2,12 @@
 
 An expression stands for a set of patients: `&` both, `|` either, `-` without. Nothing is read until a Question asks it;
 each leaf is then one set query, and the sets are combined as bitmaps (docs/decisions/0005). The same expressions say
-in words what they look for and why a patient is in.
+in words what they look for and why a patient is in, and name the very facts that decided.
 """
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, reduce
@@ -23,6 +23,8 @@ from engage.caregaps.words import listed
 
 if TYPE_CHECKING:
     from engage.caregaps.facts import Facts
+
+Proof = tuple[int, "Facts"]  # the mark of a fact (facts.Mark) and the leaf that read it
 
 
 class Question:
@@ -49,6 +51,7 @@ class Question:
         self.answers: dict[Patients, BitMap] = {}
         self.marked: dict[Facts, dict[int, int]] = {}
         self.births: dict[int, date] | None = None  # of the young children; see doses
+        self.doses: dict[Any, Any] = {}  # their doses, by kind of record
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -113,6 +116,22 @@ class Patients(ABC):
     def why(self, question: Question, language: str) -> list[str]:
         """For a question about one patient who is in the set: the facts that put them there."""
 
+    def missing(self, question: Question, language: str) -> list[str]:
+        """For a question about one patient: what is missing still; nothing for one who is in the set."""
+        return [] if question.ask(self) else self.sought(question, language)
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        """patient id → the latest of the facts that put them in the set; `among` are in it."""
+        return newest(leaf.decided_by(question, among) for leaf in self.facts())
+
+    def proof(self, question: Question) -> list[Proof]:
+        """For a question about one patient who is in the set: each fact that put them there."""
+        return list(self.decided_by(question, question.ask(self)).values())
+
+    def reading(self, question: Question, language: str) -> str:
+        """For a question about one patient: the value that decides, where the set reads values; "" otherwise."""
+        return ""
+
     def facts(self) -> "Iterator[Facts]":
         """The leaves that read clinical facts, in order."""
         return iter(())
@@ -120,6 +139,16 @@ class Patients(ABC):
     def branches(self) -> "Iterator[tuple[Facts, Patients]]":
         """Each leaf with the set that it alone satisfies."""
         return ((leaf, leaf) for leaf in self.facts())
+
+
+def newest(found: Iterable[dict[int, Proof]]) -> dict[int, Proof]:
+    """Each patient's latest of several; of equal ones the first."""
+    kept: dict[int, Proof] = {}
+    for proofs in found:
+        for patient, proof in proofs.items():
+            if patient not in kept or proof[0] > kept[patient][0]:
+                kept[patient] = proof
+    return kept
 
 
 def parts_of(expression: Patients, kind: type) -> tuple[Patients, ...]:
@@ -141,6 +170,16 @@ class AllOf(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return [phrase for part in self.parts for phrase in part.why(question, language)]
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        each = [listed(part.missing(question, language), language) for part in self.parts]
+        return [phrase for phrase in each if phrase]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return newest(part.decided_by(question, among) for part in self.parts)
+
+    def proof(self, question: Question) -> list[Proof]:
+        return [proof for part in self.parts for proof in part.proof(question)]
 
     def facts(self) -> "Iterator[Facts]":
         for part in self.parts:
@@ -164,7 +203,23 @@ class AnyOf(Patients):
         return [phrase for part in self.parts for phrase in part.sought(question, language)]
 
     def why(self, question: Question, language: str) -> list[str]:
-        return next((part.why(question, language) for part in self.parts if question.ask(part)), [])
+        return self.decisive(question).why(question, language) if question.ask(self) else []
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        if question.ask(self):
+            return []
+        return [phrase for part in self.parts for phrase in part.missing(question, language)]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return newest(part.decided_by(question, among & question.ask(part)) for part in self.parts)
+
+    def proof(self, question: Question) -> list[Proof]:
+        return self.decisive(question).proof(question) if question.ask(self) else []
+
+    def decisive(self, question: Question) -> Patients:
+        """For one patient who is in the set: the part with the latest fact, of those that hold."""
+        holding = [part for part in self.parts if question.ask(part)]
+        return max(holding, key=lambda part: max((mark for mark, _ in part.proof(question)), default=0))
 
     def facts(self) -> "Iterator[Facts]":
         for part in self.parts:
@@ -190,6 +245,15 @@ class Without(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return self.kept.why(question, language)
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        return self.kept.missing(question, language)
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return self.kept.decided_by(question, among)
+
+    def proof(self, question: Question) -> list[Proof]:
+        return self.kept.proof(question)
 
     def facts(self) -> "Iterator[Facts]":
         return self.kept.facts()

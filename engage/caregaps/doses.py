@@ -4,18 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import cast
 
 from dateutil.relativedelta import relativedelta
 from pyroaring import BitMap
 
-from engage.caregaps.algebra import Patients, Question
+from engage.caregaps.algebra import Patients, Proof, Question
 from engage.caregaps.facts import Facts
-from engage.caregaps.period import first_second, last_second
+from engage.caregaps.marks import Mark
+from engage.caregaps.period import day_of, first_second, last_second
 from engage.caregaps.words import Words
 from engage.patients.models import Patient
 
 EPOCH = date(1970, 1, 1)
-Days = dict[int, set[date]]  # patient id → distinct days
+ON_RECORD = Words(" ({count} on record)", " ({count} en el expediente)")
+Days = dict[int, dict[date, Proof]]  # patient id → distinct days, each with a record of it
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,13 @@ class Given:
     window: SinceBirth
 
     def days(self, question: Question) -> Days:
-        """Distinct days of doses of those who turn two in the period."""
-        found: Days = defaultdict(set)
+        """Distinct days of doses of those who turn two in the period; read once."""
+        if self not in question.doses:
+            question.doses[self] = self.read(question)
+        return cast(Days, question.doses[self])
+
+    def read(self, question: Question) -> Days:
+        found: Days = defaultdict(dict)
         source = self.facts.source(question)
         if not source:
             return found
@@ -52,13 +60,13 @@ class Given:
             last_second(question.period.end),
         )
         day = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_lo ELSE e.end_lo END"
-        rows = question.rows(f"SELECT e.patient_id, {day} {source} AND {day} BETWEEN {low} AND {high}")
-        for patient, second in rows:
+        rows = question.rows(f"SELECT e.patient_id, {day}, e.id {source} AND {day} BETWEEN {low} AND {high}")
+        for patient, second, event in rows:
             if patient in born:
                 given = EPOCH + timedelta(days=second // 86_400)
                 first, last = self.window.span(born[patient])
                 if first <= given <= last:
-                    found[patient].add(given)
+                    found[patient][given] = Mark(event, given).whole, self.facts
         return found
 
 
@@ -70,7 +78,7 @@ class Doses(Patients):
     at_least: int
 
     def days(self, question: Question) -> Days:
-        found: Days = defaultdict(set)
+        found: Days = defaultdict(dict)
         for one in self.given:
             for patient, days in one.days(question).items():
                 found[patient] |= days
@@ -86,6 +94,20 @@ class Doses(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return self.sought(question, language)
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        had = max((len(days) for days in self.days(question).values()), default=0)
+        if had >= self.at_least:
+            return []
+        on_record = ON_RECORD.format(count=had)[language] if had else ""
+        return [f"{phrase}{on_record}" for phrase in self.sought(question, language)]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return {
+            patient: max(days.values(), key=first)
+            for patient, days in self.days(question).items()
+            if patient in among
+        }
 
     def facts(self) -> Iterator[Facts]:
         return (one.facts for one in self.given)
@@ -115,6 +137,9 @@ class AfterNewborn(Patients):
     def why(self, question: Question, language: str) -> list[str]:
         return self.later.why(question, language)
 
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return self.later.decided_by(question, among)
+
 
 @dataclass(frozen=True)
 class OnSecondBirthday(Patients):
@@ -123,11 +148,14 @@ class OnSecondBirthday(Patients):
     facts_given: tuple[Facts, ...]
 
     def evaluate(self, question: Question) -> BitMap:
-        born, found = births(question), BitMap()
+        return BitMap(self.given_then(question))
+
+    def given_then(self, question: Question) -> dict[int, Proof]:
+        born, found = births(question), {}
         for facts in self.facts_given:
             for patient, days in Given(facts, SinceBirth()).days(question).items():
-                if born[patient] + relativedelta(years=2) in days:
-                    found.add(patient)
+                if proof := days.get(born[patient] + relativedelta(years=2)):
+                    found[patient] = proof
         return found
 
     def sought(self, question: Question, language: str) -> list[str]:
@@ -135,6 +163,9 @@ class OnSecondBirthday(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return [self.facts_given[0].name(language)]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return {patient: proof for patient, proof in self.given_then(question).items() if patient in among}
 
 
 @dataclass(frozen=True)
@@ -144,25 +175,38 @@ class BegunByTwo(Patients):
     condition: Facts
 
     def evaluate(self, question: Question) -> BitMap:
+        return BitMap(self.begun(question))
+
+    def begun(self, question: Question) -> dict[int, Proof]:
+        """patient id → the record of it, with the day it began."""
         source = self.condition.source(question)
         if not source:
-            return BitMap()
-        born, found = births(question), BitMap()
-        for patient, low, high in question.rows(f"SELECT e.patient_id, e.start_lo, e.start_hi {source}"):
+            return {}
+        born, found = births(question), {}
+        rows = question.rows(f"SELECT e.patient_id, e.start_lo, e.start_hi, e.id {source}")
+        for patient, low, high, event in rows:
             if patient in born:
-                first, last = SinceBirth().span(born[patient])
-                if first_second(first) <= low and high <= last_second(last):
-                    found.add(patient)
+                begins, ends = SinceBirth().span(born[patient])
+                if first_second(begins) <= low and high <= last_second(ends):
+                    found[patient] = Mark(event, day_of(low)).whole, self.condition
         return found
 
     def sought(self, question: Question, language: str) -> list[str]:
         return []
 
     def why(self, question: Question, language: str) -> list[str]:
-        return self.condition.why(question, language)
+        return [self.condition.told(Mark.read(mark).day, language) for mark, _ in self.proof(question)]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return {patient: proof for patient, proof in self.begun(question).items() if patient in among}
 
     def facts(self) -> Iterator[Facts]:
         yield self.condition
+
+
+def first(proof: Proof) -> int:
+    """Its mark, by which the latest is found."""
+    return proof[0]
 
 
 def births(question: Question) -> dict[int, date]:

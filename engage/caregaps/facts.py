@@ -10,14 +10,14 @@ from pyroaring import BitMap
 
 from engage.caregaps import timing
 from engage.caregaps.aging import Aging
-from engage.caregaps.algebra import Patients, Question
-from engage.caregaps.marks import Mark, mark_of
+from engage.caregaps.algebra import Patients, Proof, Question
+from engage.caregaps.marks import Mark, day_told, mark_of
 from engage.caregaps.period import Window
 from engage.caregaps.relations import Beside, Related
 from engage.caregaps.timing import When
 from engage.caregaps.units import AtLeast
 from engage.caregaps.vocabulary import Codes
-from engage.caregaps.words import Words, day_text, listed
+from engage.caregaps.words import Words, listed
 from engage.records.models import Kind, Status, Trait
 
 # Status filters, measures.md §0.6.
@@ -169,6 +169,8 @@ class Facts(Related, Patients):
 
     # --- asking -------------------------------------------------------------------------------------------
     def evaluate(self, question: Question) -> BitMap:
+        if question.patients is not None and self.times == 1:
+            return BitMap(question.marks(self))  # one explained: what was found is asked for next
         source = self.source(question)
         if not source:
             return BitMap()
@@ -243,6 +245,9 @@ class Facts(Related, Patients):
         day = Mark.read(max(marks.values())).day
         return [self.narrowed(question).told(day, language)]
 
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return {patient: (mark, self) for patient, mark in question.marks(self).items() if patient in among}
+
     def narrowed(self, question: Question) -> Self:
         """The same for the first of several codes that the patient has: "office visit", not a list of all visits."""
         if self.words or len(self.codes) == 1:
@@ -252,10 +257,7 @@ class Facts(Related, Patients):
 
     def told(self, day: date | None, language: str) -> str:
         """ "colonoscopy on 3 Feb 2023"."""
-        if day is None:
-            return self.name(language)
-        word = ("since", "desde el") if self.kind == Kind.CONDITION else ("on", "el")
-        return f"{self.name(language)} {word[language == 'es']} {day_text(day, language)}"
+        return f"{self.name(language)} {day_told(self.kind, day, language)}".strip()
 
     def facts(self) -> "Iterator[Facts]":
         yield self
@@ -291,6 +293,10 @@ class RecentVisit(Patients):
     def why(self, question: Question, language: str) -> list[str]:
         told = self.visit.why(question, language)
         return told or [f"{phrase} ({RECENT[language]})" for phrase in self.earlier.why(question, language)]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        told = self.visit.decided_by(question, among)
+        return self.earlier.decided_by(question, among) | told if question.recent_visits else told
 
     def facts(self) -> Iterator[Facts]:
         yield self.visit

@@ -6,9 +6,9 @@ from typing import Self
 
 from pyroaring import BitMap
 
-from engage.caregaps.algebra import Patients, Question
+from engage.caregaps.algebra import Patients, Proof, Question
 from engage.caregaps.facts import Facts, numbers
-from engage.caregaps.marks import Mark, latest_second
+from engage.caregaps.marks import Mark, latest_second, mark_of
 from engage.caregaps.relations import Beside, instant, up_to_days_later
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words, day_text
@@ -33,31 +33,35 @@ class LastAnswer(Patients):
         return replace(self, then=tuple(Beside(relation, other) for other in others))
 
     def evaluate(self, question: Question) -> BitMap:
+        return BitMap(self.marks(question))
+
+    def marks(self, question: Question) -> dict[int, int]:
+        """patient id → mark of the answer that decided."""
         source = self.asked.source(question)
         values = question.vocabulary.concepts(self.values)
         then = [other.sql(question) for other in self.then]
         if not source or not values:
-            return BitMap()
+            return {}
         order = f"{instant(f'e.{self.edge}', 'lo')} DESC, e.id"
         place = f"ROW_NUMBER() OVER (PARTITION BY e.patient_id ORDER BY {order}) AS place"
         conditions = ["e.place = 1", f"e.value_concept_id IN ({numbers(values)})"]
         conditions += [f"({' OR '.join(then)})"] if then else []
-        return question.ids(
-            f"SELECT e.patient_id FROM (SELECT e.*, {place} {source}) e"  # noqa: S608 - integers only
+        sql = (
+            f"SELECT e.patient_id, {mark_of(self.asked.kind)} FROM (SELECT e.*, {place} {source}) e"  # noqa: S608
             f" WHERE {' AND '.join(conditions)}"
         )
+        return dict(question.rows(sql))
 
     def sought(self, question: Question, language: str) -> list[str]:
         return [self.values[0].words[language]]
 
     def why(self, question: Question, language: str) -> list[str]:
-        marks = self.asked.marks(question)
-        day = Mark.read(max(marks.values())).day if marks else None
-        return [
-            f"{self.values[0].words[language]}, {day_text(day, language)}"
-            if day
-            else self.values[0].words[language]
-        ]
+        name = self.values[0].words[language]
+        days = [Mark.read(mark).day for mark, _ in self.proof(question)]
+        return [f"{name}, {day_text(day, language)}" if day else name for day in days]
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return {p: (mark, self.asked) for p, mark in self.marks(question).items() if p in among}
 
     def facts(self) -> Iterator[Facts]:
         yield self.asked
@@ -66,6 +70,29 @@ class LastAnswer(Patients):
 def of_last_day(rows: str) -> str:
     """The rows with each patient's last day beside them, in one pass: joined to itself, the list would be read squared."""
     return f"SELECT given.*, MAX(day) OVER (PARTITION BY patient_id) AS last_day FROM ({rows}) given"  # noqa: S608
+
+
+def lowest_text(readings: Facts, pair: bool, question: Question, language: str) -> str:
+    """ "142/85 mm Hg (lowest of 2 that day)": one patient's lowest values of the last day; a dash where one lacks."""
+    source = readings.any_time().source(question)
+    if not source:
+        return ""
+    day = f"({latest_second(readings.kind)}) / 86400"
+    rows = of_last_day(f"SELECT e.patient_id, e.value, e.value2, e.unit, {day} AS day {source}")
+    sql = (
+        "SELECT MIN(value), MIN(value2), MAX(unit), COUNT(*), COUNT(value), COUNT(value2)"  # noqa: S608
+        f" FROM ({rows}) kept WHERE day = last_day"
+    )
+    first, second, unit, count, firsts, seconds = question.rows(sql)[0]
+    if not firsts and not seconds:
+        return ""
+    values = [(first, firsts), (second, seconds)][: 2 if pair else 1]
+    told = "/".join(f"{value:g}" if known == count else "–" for value, known in values)
+    many = LOWEST_OF.format(count=count)[language] if count > 1 else ""
+    return " ".join(part for part in (told, unit.replace("mm[Hg]", "mm Hg"), many) if part)
+
+
+LOWEST_OF = Words("(lowest of {count} that day)", "(lo más bajo de {count} ese día)")
 
 
 @dataclass(frozen=True)
@@ -99,6 +126,9 @@ class LowestOnLastDay(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return [f"{phrase}, {self.words[language]}" for phrase in self.readings.why(question, language)]
+
+    def reading(self, question: Question, language: str) -> str:
+        return lowest_text(self.readings, True, question, language)
 
     def facts(self) -> Iterator[Facts]:
         yield self.readings
@@ -141,6 +171,9 @@ class AtMostOnLastDay(Patients):
     def why(self, question: Question, language: str) -> list[str]:
         return [f"{phrase}, {self.words[language]}" for phrase in self.assessed.why(question, language)]
 
+    def reading(self, question: Question, language: str) -> str:
+        return lowest_text(self.assessed, False, question, language)
+
     def facts(self) -> Iterator[Facts]:
         yield self.assessed
 
@@ -163,6 +196,12 @@ class Lacking(Patients):
 
     def why(self, question: Question, language: str) -> list[str]:
         return self.population.why(question, language)
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        return self.hoped.missing(question, language)
+
+    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
+        return self.hoped.decided_by(question, among)
 
     def facts(self) -> Iterator[Facts]:
         return self.hoped.facts()

@@ -1,9 +1,10 @@
-"""The latest fact of a patient as one integer, and when a fact was last known to be, in SQL."""
+"""The latest fact of a patient as one integer, and when a fact was last known to be, in SQL and in words."""
 
 from dataclasses import dataclass
 from datetime import date
 
 from engage.caregaps.period import EPOCH
+from engage.caregaps.words import Words, day_text
 from engage.records.models import NEVER_BEGAN, NEVER_ENDS, Kind
 
 # A mark is one integer per patient, (day, event id), so that the latest fact is a plain MAX() on every database.
@@ -26,6 +27,12 @@ class Mark:
         known = days != UNKNOWN_DAY and 0 < ordinal <= date.max.toordinal()
         return cls(mark & ((1 << ID_BITS) - 1), date.fromordinal(ordinal) if known else None)
 
+    @property
+    def whole(self) -> int:
+        """The integer that `read` reads."""
+        days = self.day.toordinal() - EPOCH + DAY_ZERO if self.day else UNKNOWN_DAY
+        return days << ID_BITS | self.event
+
 
 def latest_second(kind: Kind, bound: str = "lo") -> str:
     """SQL: the last second known of a fact (a condition: the first), NULL when it has no date."""
@@ -43,3 +50,15 @@ def mark_of(kind: Kind) -> str:
     """SQL: (day, event id) of a fact as one integer."""
     day = f"COALESCE(({latest_second(kind)} + {DAY_ZERO * 86_400}) / 86400, {UNKNOWN_DAY})"
     return f"{day} * {1 << ID_BITS} + e.id"
+
+
+ON = Words("on", "el")
+WHEN = {
+    Kind.CONDITION: Words("since", "desde el"),
+    Kind.MEDICATION_PERIOD: Words("supplied until", "con suministro hasta el"),
+}
+
+
+def day_told(kind: Kind, day: date | None, language: str) -> str:
+    """ "on 3 Feb 2023", or "" without a day."""
+    return f"{WHEN.get(kind, ON)[language]} {day_text(day, language)}" if day else ""

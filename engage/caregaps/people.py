@@ -7,7 +7,7 @@ from dateutil.relativedelta import relativedelta
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Question
-from engage.caregaps.words import Words
+from engage.caregaps.words import Words, listed
 from engage.patients.models import Patient
 
 
@@ -46,6 +46,12 @@ class Aged(Patients):
     def sought(self, question: Question, language: str) -> list[str]:
         ages = f"{self.youngest}-{self.oldest}" if self.oldest < 200 else f"{self.youngest}+"
         return [Words(f"aged {ages}", f"edad {ages}")[language]]
+
+    def missing(self, question: Question, language: str) -> list[str]:
+        if question.ask(self):
+            return []
+        told = listed(self.why(question, language), language)
+        return [f"{phrase}{f' ({told})' if told else ''}" for phrase in self.sought(question, language)]
 
     def why(self, question: Question, language: str) -> list[str]:
         one = question.patients or ()

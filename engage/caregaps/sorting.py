@@ -9,14 +9,14 @@ from typing import Any
 from django.db.models import QuerySet
 from pyroaring import BitMap
 
-from engage.caregaps.algebra import Question
+from engage.caregaps.algebra import Patients, Question
 from engage.caregaps.facts import Facts
 from engage.caregaps.marks import Mark
 from engage.caregaps.measure import Counted, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.models import CareGap, Closure
 
 Status, ClosedBy = CareGap.Status, CareGap.ClosedBy
-LEAF_BITS = 6  # which leaf a mark came from: a child's vaccines are some fifty
+LEAF_BITS = 8  # which leaf a mark came from: a child's vaccines are some fifty
 CLOSED_BY = {by[0]: by for by in ClosedBy.values}
 
 
@@ -90,7 +90,7 @@ class Sorted:
     @cached_property
     def closing(self) -> dict[int, int]:
         """patient id → the fact that satisfies the numerator."""
-        return packed(self.leaves, self.question, self.met)
+        return packed(self.group.numerator, self.question, self.met)
 
     @cached_property
     def why_excluded(self) -> dict[int, tuple[int, int]]:
@@ -99,7 +99,7 @@ class Sorted:
         rest = self.excluded.copy()
         for index, reason in enumerate(self.reasons):
             mine = self.question.ask(reason.patients) & rest
-            facts = packed(list(reason.patients.facts()), self.question, mine) if mine else {}
+            facts = packed(reason.patients, self.question, mine) if mine else {}
             found.update((patient, (index, facts.get(patient, 0))) for patient in mine)
             rest -= mine
         return found
@@ -185,12 +185,13 @@ class Sorted:
         return len(self.open - live) + len(live - self.open), len(live)
 
 
-def packed(leaves: list[Facts], question: Question, among: BitMap) -> dict[int, int]:
-    """patient id → the latest mark over several leaves, with the leaf in the low bits."""
-    found: dict[int, int] = {}
-    for index, leaf in enumerate(leaves):
-        pack(found, index, question.marks(leaf), among)
-    return found
+def packed(expression: Patients, question: Question, among: BitMap) -> dict[int, int]:
+    """patient id → the mark of the fact that put them in the set, with its leaf in the low bits."""
+    places: dict[Facts, int] = {}
+    for place, leaf in enumerate(expression.facts()):
+        places.setdefault(leaf, place)
+    decided = expression.decided_by(question, among)
+    return {patient: mark << LEAF_BITS | places.get(leaf, 0) for patient, (mark, leaf) in decided.items()}
 
 
 def pack(found: dict[int, int], index: int, marks: dict[int, int], among: BitMap) -> None:
@@ -204,6 +205,8 @@ def pack(found: dict[int, int], index: int, marks: dict[int, int], among: BitMap
 def attested(measure: Measure, group: int, question: Question) -> Iterator[int]:
     """Patients with a closure by staff, not withdrawn, that the look-back of its branch still covers."""
     rows = Closure.objects.filter(gap__measure=measure.id, withdrawn_at=None)
+    if question.patients is not None:
+        rows = rows.filter(gap__patient__in=question.patients)
     for patient, what, done_on, precision in rows.values_list(
         "gap__patient_id", "what", "done_on", "precision"
     ):

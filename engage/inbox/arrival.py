@@ -194,12 +194,13 @@ def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
         message=run.message,
         labels=list(found.labels) if found else [],
         level=level,
+        said=level,
         language=found.lang if found else "",
         version=found.version if found else "",
         complete=not run.failures,
         failure="; ".join(run.failures)[:200],
     )
-    kept = ["labels", "level", "language", "version", "complete", "failure"]
+    kept = ["labels", "level", "said", "language", "version", "complete", "failure"]
     Reading.objects.bulk_create(
         [reading], update_conflicts=True, unique_fields=["message"], update_fields=kept
     )

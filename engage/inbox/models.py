@@ -182,11 +182,15 @@ class Flag(models.Model):
 
 
 class Reading(models.Model):
-    """What the triage made of one reply, stage by stage; `complete` when every stage has finished."""
+    """What the triage made of one reply, stage by stage; `complete` when every stage has finished.
+
+    `level` follows what people decide about the flags; `said` stays as triage gave it, so that it can be judged.
+    """
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="reading")
     labels = models.JSONField(default=list)
     level = models.PositiveSmallIntegerField(choices=Level.choices, default=Level.UNSORTED)
+    said = models.PositiveSmallIntegerField(choices=Level.choices, default=Level.UNSORTED)  # by triage alone
     language = models.CharField(max_length=8, blank=True)
     version = models.CharField(max_length=40, blank=True)
     complete = models.BooleanField(default=False)

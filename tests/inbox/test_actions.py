@@ -194,6 +194,12 @@ class Flags(InboxTestCase):
         assert Task.objects.get(reason="urgent_reply").state == "open"
         assert self.conversation().level == Level.URGENT
 
+    def test_what_triage_said_stays_known_whatever_people_decide(self):
+        reading = self.hear("I have chest pain").reading
+        actions.dismiss(Flag.objects.get(label="emergency"), by=self.nurse)
+        reading.refresh_from_db()
+        assert (reading.said, reading.level) == (Level.URGENT, Level.ROUTINE)
+
     def test_what_triage_missed_is_added(self):
         message = self.hear("What time do you open?")
         actions.add_flag(message, "emergency", by=self.nurse)

@@ -1,15 +1,18 @@
 """Whether messages go out: for the banner on every page, for /readyz and for /metrics."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Min
 
 from engage.lib import clock
-from engage.messaging import generation, twilio
-from engage.messaging.models import Breaker, Heartbeat, Lane, Message
+from engage.messaging import generation, pace, switch, twilio
+from engage.messaging.models import Attempt, Breaker, Heartbeat, Lane, Message, ProviderEvent, SendingStop
 
 State = Message.State
+MINUTE, RECENT = timedelta(minutes=1), 1000
 UNSETTLED = (*Message.UNSENT, State.SENDING, State.IN_DOUBT, State.NEEDS_REVIEW)
 
 
@@ -25,29 +28,34 @@ def age_of(name: str) -> float | None:
 
 
 def sender_state() -> dict[str, Any]:
-    """`ok`, and `sentence` ("" when ok): what a person must know about sending. Four small queries, no counting.
+    """`ok`, and `sentence` ("" when ok): what a person must know about sending. Five small queries, no counting.
 
     `down`: no sender has shown itself for HEARTBEAT_LATE seconds. `age`: seconds since the last heartbeat, or None.
     """
     age = age_of("deliver")
     down = age is None or age > settings.HEARTBEAT_LATE
     breaker = Breaker.objects.filter(sender=twilio.sender()).exclude(state=Breaker.State.CLOSED).first()
-    restored = generation.restored()
-    sentence = _sentence(down, age, restored, breaker)
+    restored, stop = generation.restored(), switch.current()
+    sentence = _sentence(down, age, restored, breaker, stop)
     return {
         "ok": not sentence,
         "down": down,
         "age": age,
         "enabled": settings.SENDING_ENABLED,
         "restored": restored,
+        "stopped": stop is not None,
         "breaker": breaker.state if breaker else Breaker.State.CLOSED.value,
         "sentence": sentence,
     }
 
 
-def _sentence(down: bool, age: float | None, restored: bool, breaker: Breaker | None) -> str:
+def _sentence(
+    down: bool, age: float | None, restored: bool, breaker: Breaker | None, stop: SendingStop | None
+) -> str:
     if not settings.SENDING_ENABLED:
         return "Sending is switched off: no message leaves."
+    if stop is not None:
+        return f"All sending was stopped by {stop.begun_by}: {stop.why}"
     if restored:
         return f"Sending is paused. {generation.RESTORED}"
     if down:
@@ -84,3 +92,53 @@ def depths() -> list[dict[str, Any]]:
         .annotate(n=Count("pk"), oldest=Min("created_at"))
         .order_by("lane")
     ]
+
+
+@dataclass(frozen=True)
+class LaneDepth:
+    """One row of the delivery page: what one lane holds by state, and how long its oldest waiting message waits."""
+
+    name: str
+    counts: dict[str, int]
+    oldest: float | None  # seconds of business time
+
+    @property
+    def in_order(self) -> list[int]:
+        return [self.counts.get(str(s), 0) for s in UNSETTLED]
+
+
+def by_lane(rows: list[dict[str, Any]]) -> list[LaneDepth]:
+    """`depths()` as a table: every lane, urgent first."""
+    found = []
+    for lane in Lane:
+        mine = {r["state"]: r for r in rows if r["lane"] == lane.name.lower()}
+        waits = mine.get(str(State.QUEUED))
+        counts = {state: int(row["count"]) for state, row in mine.items()}
+        found.append(LaneDepth(str(lane.label), counts, waits["oldest_seconds"] if waits else None))
+    return found
+
+
+def rate() -> float:
+    """Messages a second handed to the carrier, over the last minute (of a busy one: over its last thousand)."""
+    now = clock.machine_now()
+    tried = Attempt.objects.exclude(outcome=Attempt.Outcome.NOT_ATTEMPTED).order_by("-pk")
+    recent = [at for at in tried.values_list("started_at", flat=True)[:RECENT] if at > now - MINUTE]
+    if len(recent) < RECENT:
+        return len(recent) / MINUTE.total_seconds()
+    return len(recent) / max(1.0, (now - min(recent)).total_seconds())
+
+
+def last_callback() -> datetime | None:
+    """When the carrier last reported on a message of ours (machine time)."""
+    last = ProviderEvent.objects.order_by("-pk").only("received_at").first()
+    return last.received_at if last else None
+
+
+def heartbeats() -> dict[str, datetime]:
+    """Name → when each long-lived process, and the reading of the carrier's list of replies, last showed itself."""
+    rows = Heartbeat.objects.exclude(name__startswith="generation:")
+    return dict(rows.order_by("name").values_list("name", "at"))
+
+
+def allowance() -> pace.State:
+    return pace.state_of(twilio.sender())

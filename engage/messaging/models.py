@@ -274,3 +274,18 @@ class Usage(models.Model):
     used = models.PositiveIntegerField(
         default=0
     )  # units of that day: a sender's segments, a stream's messages
+
+
+class SendingStop(models.Model):
+    """An operator's stop of all sending (messaging.switch): in force until it is ended; at most one at a time."""
+
+    begun_at = models.DateTimeField(default=clock.machine_now)
+    begun_by = models.CharField(max_length=150)
+    why = models.CharField(max_length=200)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(models.Value(1), condition=Q(ended_at=None), name="sending_stop_once")
+        ]

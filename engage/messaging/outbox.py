@@ -325,7 +325,7 @@ class Sender:
         if self.stops.stale():
             self.look()
         room = self.guard.room(BATCH)
-        if not room or not settings.SENDING_ENABLED:
+        if not room or not settings.SENDING_ENABLED or self.stops.everything:
             return Batch()
         batch = claim(lanes, self.stops, room)
         self.guard.claimed(len(batch.parcels))

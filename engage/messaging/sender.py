@@ -140,7 +140,7 @@ class Delivery:
         queued = Message.objects.filter(state=Message.State.QUEUED)
         if queued.filter(retry_at__range=(clock.machine_now(), soon)).exists():
             return True
-        if pace.soon(twilio.sender(), self.sender.stops.stream_rates) and self._anything_due():
+        if self._waits_for_rate():
             return True
         if not self.settle:
             return False
@@ -149,10 +149,21 @@ class Delivery:
             return True
         return self._anything_due()
 
-    def _anything_due(self) -> bool:
-        self.sender.stops.full_streams = set()
+    def _waits_for_rate(self) -> bool:
+        stops = self.sender.stops
+        return pace.soon(twilio.sender(), stops.stream_rates) and self._anything_due(within_allowance=False)
+
+    def _anything_due(self, *, within_allowance: bool = True) -> bool:
+        """Whether the next claim would take a row (or would, but for the allowance): what a stop or a full day keeps
+        back must not keep a drain from ending."""
+        stops = self.sender.stops
+        if stops.everything or not settings.SENDING_ENABLED or not self.sender.guard.room(1):
+            return False
         with transaction.atomic():
-            return self.sender.guard.room(1) > 0 and bool(outbox.due(ALL_LANES, self.sender.stops, 1))
+            allowance = pace.hold(twilio.sender(), stops.stream_rates)
+            stops.full_streams = allowance.full_streams() if within_allowance else set()
+            rows = outbox.due(ALL_LANES, stops, outbox.BATCH)
+        return bool(allowance.fit(rows) if within_allowance else rows)
 
     async def _chores(self) -> None:
         """The heartbeat, the caches and the reconciliation, each in its own time."""

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from engage.accounts.models import Clinic
-from engage.messaging.models import Message, Stream
+from engage.messaging.models import Message, SendingStop, Stream
 from engage.messaging.transports import Parcel
 from engage.patients.models import Consent
 
@@ -29,13 +29,15 @@ class Stops:
         self.full_streams: set[int] = set()  # at their rate in this claim
         self.paused_clinics: set[int] = set()
         self.withdrawn: set[int] = set()
+        self.everything = False  # an operator has stopped all sending
 
     def stale(self) -> bool:
         return time.monotonic() - self.read_at > settings.OPT_OUT_CACHE
 
     def read(self) -> None:
-        """Four small queries."""
+        """Five small queries."""
         asked = time.monotonic()
+        self.everything = SendingStop.objects.filter(ended_at=None).exists()
         self._consents()
         special = Stream.objects.filter(~Q(state=Stream.State.ACTIVE) | Q(rate_per_minute__gt=0))
         rows = list(special.values_list("pk", "state", "rate_per_minute"))
@@ -66,6 +68,8 @@ class Stops:
         """Why this parcel must be given back, "" when nothing is known against it."""
         if self.stale():
             return "Nobody could say whether it may still go."
+        if self.everything:
+            return "All sending has just been stopped."
         if not parcel.safety and self._ended(parcel):
             return "The patient has just opted out."
         if parcel.stream_id in self.streams:

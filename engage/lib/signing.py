@@ -1,6 +1,5 @@
 """Unguessable tokens. The database keeps a keyed digest only, so a stolen copy opens nothing."""
 
-import hashlib
 import hmac
 import secrets
 
@@ -15,4 +14,4 @@ def new_token() -> str:
 def digest(token: str, purpose: str) -> str:
     """The 64 hexadecimal characters stored for a token; `purpose` keeps one kind from opening another."""
     key = f"{settings.SECRET_KEY}:{purpose}".encode()
-    return hmac.new(key, token.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(key, token.encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -350,6 +350,7 @@ def number_zones(exchange: str) -> tuple[str, ...]:
     return phone.zones(f"{exchange}0100")
 
 
+@lru_cache(maxsize=4096)  # many of a micro-batch share their hours
 def local(moment: datetime, place: Place) -> str:
     return f"{moment.astimezone(ZoneInfo(place.zones[0])):%a %-d %b, %H:%M}"
 

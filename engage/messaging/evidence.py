@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
-
 from engage.messaging.models import Message
+from engage.messaging.rows import among, ask, moment, several, stored
 from engage.patients.models import Consent
 
 LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
 IN_FLIGHT = (Message.State.SENDING, Message.State.IN_DOUBT, Message.State.NEEDS_REVIEW)
 REACHED = (Message.State.ACCEPTED, Message.State.SENT, Message.State.DELIVERED, Message.State.UNDELIVERED)
+# What has gone out since a moment, or may be about to.
+COUNTED = (
+    f"m.accepted_at > %s AND m.state IN ({', '.join(repr(str(s)) for s in REACHED)})"
+    f" OR m.state IN ({', '.join(repr(str(s)) for s in IN_FLIGHT)})"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def purpose_of(message: Message) -> str:
 def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     """Three queries, whatever the number of messages."""
     found = Evidence(now)
-    own = [m.pk for m in messages if m.pk]
+    own = {m.pk for m in messages if m.pk}
     addresses = {m.address for m in messages if m.address}
     patients = {m.patient_id for m in messages if m.patient_id}
     if addresses:
@@ -79,37 +83,36 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
 
 def _consents(found: Evidence, addresses: set[str]) -> None:
     # A phone in a record is a permission, but never takes back what the number's owner has said.
-    rows = Consent.objects.filter(address__in=addresses).exclude(
-        source=Consent.Source.EHR, decision=Consent.Decision.GRANTED
+    sql = (
+        "SELECT address, channel, patient_id, decision FROM patients_consent"  # noqa: S608
+        f" WHERE address {among('text')} AND NOT (source = %s AND decision = %s) ORDER BY id"
     )
-    for address, channel, patient, decision in rows.order_by("id").values_list(
-        "address", "channel", "patient_id", "decision"
-    ):
+    ehr = [str(Consent.Source.EHR), str(Consent.Decision.GRANTED)]
+    for address, channel, patient, decision in ask(sql, [several(addresses), *ehr]):
         found.revoked.setdefault((address, channel), []).append((patient, decision))
 
 
-def _conversations(found: Evidence, addresses: set[str], own: list[int]) -> None:
-    day = found.now - timedelta(hours=24)
-    went = Q(accepted_at__gt=day, state__in=REACHED) | Q(state__in=IN_FLIGHT)
-    rows = Message.objects.filter(
-        Q(direction=Message.Direction.IN, created_at__gt=day) | went, address__in=addresses
+def _conversations(found: Evidence, addresses: set[str], own: set[int]) -> None:
+    sql = (
+        "SELECT m.id, m.address, m.direction, m.body, m.created_at, m.accepted_at, t.purpose"  # noqa: S608
+        " FROM messaging_message m LEFT JOIN messaging_template t ON t.id = m.template_id"
+        f" WHERE m.address {among('text')} AND (m.direction = 'in' AND m.created_at > %s OR {COUNTED})"
     )
-    for address, direction, body, created, accepted, purpose in rows.exclude(pk__in=own).values_list(
-        "address", "direction", "body", "created_at", "accepted_at", "template__purpose"
-    ):
+    day = stored(found.now - timedelta(hours=24))
+    for pk, address, direction, body, created, accepted, purpose in ask(sql, [several(addresses), day, day]):
         if direction == Message.Direction.IN:
-            found.heard[address] = max(created, found.heard.get(address, created))
-        else:
-            found.said[address].append(Said(body, accepted or found.now, purpose or ""))
+            heard = moment(created) or found.now
+            found.heard[address] = max(heard, found.heard.get(address, heard))
+        elif pk not in own:
+            found.said[address].append(Said(body, moment(accepted) or found.now, purpose or ""))
 
 
-def _touches(found: Evidence, patients: set[int], own: list[int]) -> None:
-    counted = Q(accepted_at__gt=found.now - LOOK_BACK, state__in=REACHED) | Q(state__in=IN_FLIGHT)
-    rows = Message.objects.filter(
-        counted, patient_id__in=patients, direction=Message.Direction.OUT, author=None, safety=False
+def _touches(found: Evidence, patients: set[int], own: set[int]) -> None:
+    # "+": SQLite, which knows nothing of how many rows have no author, must not look for them first.
+    sql = (
+        "SELECT m.id, m.patient_id, m.about, m.accepted_at FROM messaging_message m"  # noqa: S608
+        f" WHERE m.patient_id {among()} AND m.direction = 'out' AND +m.author_id IS NULL AND NOT m.safety AND ({COUNTED})"
     )
-    for patient, about, accepted in rows.exclude(pk__in=own).values_list(
-        "patient_id", "about", "accepted_at"
-    ):
-        if patient is not None:
-            found.touches[patient].append(Touch(about, accepted or found.now))
+    for pk, patient, about, accepted in ask(sql, [several(patients), stored(found.now - LOOK_BACK)]):
+        if pk not in own:
+            found.touches[patient].append(Touch(about, moment(accepted) or found.now))

@@ -26,15 +26,33 @@ Pair = tuple[Parcel, Answer]
 UNSETTLED_SQL = "t.state IN ('sending', 'in_doubt', 'needs_review') AND t.provider_sid IS NULL"
 
 
-def record(parcels: Sequence[Parcel], answers: Sequence[Answer]) -> int:
-    """Writes the answers of one micro-batch; how many were accepted."""
-    pairs = list(zip(parcels, answers, strict=True))
-    accepted = [(p, a) for p, a in pairs if isinstance(a, Accepted)]
-    _persistently(partial(_accepted, accepted), list(accepted))
-    for parcel, answer in pairs:
-        if not isinstance(answer, Accepted):
-            _persistently(partial(_other, parcel, answer), [(parcel, answer)])
-    return len(accepted)
+def record(pairs: Sequence[Pair]) -> int:
+    """Writes what came back, in a transaction of its own; how many were accepted."""
+    taken, others = sorted_out(pairs)
+    _persistently(partial(accepted, taken), taken)
+    if len(others) > 1 and _together(others):
+        return len(taken)
+    for pair in others:
+        _persistently(partial(_other, *pair), [pair])
+    return len(taken)
+
+
+def sorted_out(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Those the carrier took, and the others."""
+    taken = [pair for pair in pairs if isinstance(pair[1], Accepted)]
+    return taken, [pair for pair in pairs if not isinstance(pair[1], Accepted)]
+
+
+def _together(pairs: Sequence[Pair]) -> bool:
+    """One commit for all; False, and nothing written, when one of them cannot be."""
+    try:
+        with transaction.atomic():
+            for pair in pairs:
+                _other(*pair)
+    except Exception as error:
+        log.warning("%s answers are written one by one (%s)", len(pairs), type(error).__name__)
+        return False
+    return True
 
 
 def _persistently(act: Callable[[], None], pairs: Sequence[Pair]) -> None:
@@ -69,7 +87,11 @@ def _one_by_one(pairs: Sequence[Pair]) -> None:
                 log.error("message %s: the carrier's id belongs to another message", parcel.message_id)
 
 
-def _accepted(pairs: Sequence[tuple[Parcel, Accepted]]) -> None:
+def accepted(pairs: Sequence[Pair]) -> None:
+    """What the carrier took; inside a transaction."""
+    if not pairs:
+        return
+    sids = [(p, a.sid) for p, a in pairs if isinstance(a, Accepted)]
     machine = clock.machine_now()
     written = update_rows(
         Message,
@@ -80,28 +102,28 @@ def _accepted(pairs: Sequence[tuple[Parcel, Accepted]]) -> None:
             "done_at": machine,
             "error_code": "",
         },
-        {"provider_sid": "text"},
-        [(p.message_id, a.sid) for p, a in pairs],
+        ("provider_sid",),
+        [(p.message_id, sid) for p, sid in sids],
         UNSETTLED_SQL,
     )
     update_rows(
         Attempt,
         {"outcome": Outcome.ACCEPTED, "http_status": 201},
-        {"provider_sid": "text"},
-        [(p.attempt_id, a.sid) for p, a in pairs],
+        ("provider_sid",),
+        [(p.attempt_id, sid) for p, sid in sids],
     )
-    if written < len(pairs):
-        _late(pairs)
+    if written < len(sids):
+        _late(sids)
 
 
-def _late(pairs: Sequence[tuple[Parcel, Accepted]]) -> None:
+def _late(sids: Sequence[tuple[Parcel, str]]) -> None:
     """Rows that are no longer in flight: moved on by a report (nothing to do), or given up as not accepted (adopt)."""
     known = dict(
-        Message.objects.filter(pk__in=[p.message_id for p, _ in pairs]).values_list("pk", "provider_sid")
+        Message.objects.filter(pk__in=[p.message_id for p, _ in sids]).values_list("pk", "provider_sid")
     )
-    for parcel, answer in pairs:
-        if known.get(parcel.message_id) != answer.sid:
-            adopt(parcel.message_id, Change(answer.sid, State.ACCEPTED))
+    for parcel, sid in sids:
+        if known.get(parcel.message_id) != sid:
+            adopt(parcel.message_id, Change(sid, State.ACCEPTED))
 
 
 def _other(parcel: Parcel, answer: Answer) -> None:

@@ -19,16 +19,16 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from engage.lib import clock
-from engage.messaging import breaker, generation, health, outbox, pace, twilio
+from engage.messaging import breaker, generation, health, outbox, pace, twilio, waiting
 from engage.messaging import reconcile as doubt
 from engage.messaging.models import Message
-from engage.messaging.outbox import ALL_LANES, FIRST_LANES, Batch, Carriers, Sender
+from engage.messaging.outbox import ALL_LANES, FIRST_LANES, Batch, Carriers, Handed, Sender
 
 log = logging.getLogger(__name__)
 GONE = (OperationalError, InterfaceError)  # the database is away or busy: wait, and connect anew
 P = ParamSpec("P")
 T = TypeVar("T")
-AT_ONCE, KEPT_FREE = 5, 1  # micro-batches under way; places only for urgent and staff messages
+AT_ONCE, KEPT_FREE = 6, 1  # micro-batches under way; places only for urgent and staff messages
 POLL = 0.25  # seconds between looks into an idle outbox
 DRAIN_SECONDS = 30  # after SIGTERM
 
@@ -41,6 +41,7 @@ class Delivery:
         self.sender = Sender()
         self.carriers = Carriers()
         self.under_way: set[asyncio.Task[None]] = set()
+        self.handed: list[Handed] = []  # micro-batches that came back and are not written down yet
         self.stopping = asyncio.Event()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self.refreshing: asyncio.Task[None] | None = None
@@ -77,10 +78,10 @@ class Delivery:
 
     async def _loop(self) -> None:
         while not self.stopping.is_set():
-            batch = await self._claim()
+            batch = await self._turn()
             if batch.parcels:
                 self._start(batch)
-            elif batch.judged:
+            elif batch.judged or self.handed:
                 continue  # rows were held or suppressed: there may be more behind them
             elif self.under_way:
                 await self._wait(POLL)
@@ -89,12 +90,15 @@ class Delivery:
             else:
                 await self._idle()
 
-    async def _claim(self) -> Batch:
+    async def _turn(self) -> Batch:
+        """Writes down what came back, and claims while there is room."""
         free = AT_ONCE - len(self.under_way)
-        if self.paused or free <= 0:
+        lanes = () if self.paused or free <= 0 else ALL_LANES if free > KEPT_FREE else FIRST_LANES
+        handed, self.handed = self.handed, []
+        if not lanes and not handed:
             return Batch()
         try:
-            return await self.db(self.sender.claim, ALL_LANES if free > KEPT_FREE else FIRST_LANES)
+            return await self.db(self.sender.turn, handed, lanes)
         except GONE as error:
             log.warning("the outbox could not be read (%s)", type(error).__name__)
             await self.db(_disconnect)
@@ -109,7 +113,7 @@ class Delivery:
     async def _deliver(self, batch: Batch) -> None:
         try:
             answers = await outbox.hand_over(batch.parcels, self.carriers, self.sender.stops, self._refresh)
-            await self.db(self.sender.record, batch.parcels, answers)
+            self.handed.append(answers)
         except Exception:
             # Their leases run out and they are reconciled; the sender goes on.
             log.exception("a micro-batch of %s could not be finished", len(batch.parcels))
@@ -162,7 +166,7 @@ class Delivery:
         with transaction.atomic():
             allowance = pace.hold(twilio.sender(), stops.stream_rates)
             stops.full_streams = allowance.full_streams() if within_allowance else set()
-            rows = outbox.due(ALL_LANES, stops, outbox.BATCH)
+            rows = waiting.due(ALL_LANES, stops, outbox.BATCH)
         return bool(allowance.fit(rows) if within_allowance else rows)
 
     async def _chores(self) -> None:
@@ -208,6 +212,7 @@ class Delivery:
             await asyncio.wait(self.under_way, timeout=DRAIN_SECONDS - 2)
         for task in list(self.under_way):
             task.cancel()
+        await self.db(self.sender.turn, self.handed, ())
         await self.carriers.close()
         await self.db(_disconnect)
         self.thread.shutdown(wait=True)

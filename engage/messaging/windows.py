@@ -152,6 +152,7 @@ def next_span(place: Place, zone: str, at: datetime) -> Span | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # a micro-batch asks again and again for one moment
 def opening(place: Place, at: datetime) -> Span | None:
     """The first moments from `at` on at which every zone is open: (start, end) in UTC; start == at when open now.
 

@@ -138,7 +138,7 @@ class Stopping(CarrierTestCase):
 
         from engage.messaging.outbox import _all
 
-        sender.record(batch.parcels, asyncio.run(_all(batch.parcels, sender.stops)))
+        sender.turn([asyncio.run(_all(batch.parcels, sender.stops))], ())
 
     def opt_out(self):
         from engage.patients.actions import record_consent

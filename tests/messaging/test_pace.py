@@ -132,7 +132,8 @@ class Day(Paced):
         sender = Sender()
         parcels = self.claimed(sender)
         assert self.used() == 6
-        sender.record(parcels, [Accepted("SM1"), NotAttempted("Too late."), NotAccepted("Busy.", slow=True)])
+        answers = [Accepted("SM1"), NotAttempted("Too late."), NotAccepted("Busy.", slow=True)]
+        sender.turn([list(zip(parcels, answers, strict=True))], ())
         assert self.used() == 2
 
     def test_the_carriers_day_ends_at_midnight_pacific_whatever_the_clocks_do(self):

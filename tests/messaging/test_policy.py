@@ -11,8 +11,8 @@ from engage.lib import clock
 from engage.messaging import actions, policy, safety
 from engage.messaging.checks import ANSWER_WITHIN, zones_of
 from engage.messaging.models import Lane, Message, Stream, Template
-from engage.messaging.outbox import picked
 from engage.messaging.policy import Allowed, Held, Refused
+from engage.messaging.waiting import picked
 from engage.patients.actions import record_consent
 from engage.patients.models import ContactPoint
 from tests.base import NOON, CastTestCase

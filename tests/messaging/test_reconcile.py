@@ -162,7 +162,7 @@ class Doubt(CarrierTestCase):
         sender.look()
         parcels = sender.claim().parcels
         Message.objects.update(state=State.QUEUED)  # given up as never taken
-        assert record(parcels, [Accepted("SM" + "7" * 32)]) == 1
+        assert record([(parcels[0], Accepted("SM" + "7" * 32))]) == 1
         assert self.state(message) == State.ACCEPTED
         assert deliver_once() == 0
 

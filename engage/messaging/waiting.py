@@ -1,0 +1,166 @@
+"""Which rows wait for their claim, read with all that the gate needs and no more.
+
+Reading whole rows of seven tables through the ORM cost more than judging them; the objects made here are the same
+models, with only these fields, and what many rows share (a clinic, a template) is made once.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.base import ModelState
+
+from engage.lib import clock
+from engage.messaging.models import Lane, Message
+from engage.messaging.rows import among, ask, several, stored
+from engage.messaging.stops import Stops
+
+# What the gate reads; a field it asks for that is not here costs a query for each row.
+READ = (
+    *(
+        "channel",
+        "lane",
+        "address",
+        "body",
+        "about",
+        "safety",
+        "state",
+        "withdrawn",
+        "not_before",
+        "expires_at",
+    ),
+    *(
+        "attempts_made",
+        "segments",
+        "author_id",
+        "stream_id",
+        "clinic_id",
+        "patient_id",
+        "contact_point_id",
+        "template_id",
+        "reply_to_id",
+    ),
+    *(
+        f"patient__{f}"
+        for f in ("deceased", "active", "merged_into_id", "confidential", "state", "time_zone")
+    ),
+    *(f"contact_point__{f}" for f in ("patient_id", "value", "valid", "state", "state_reason")),
+    *(f"contact_point__{f}" for f in ("sms_consent", "voice_consent", "email_consent")),
+    *(
+        "stream__state",
+        "clinic__state",
+        "clinic__time_zone",
+        "clinic__sunday_sending",
+        "clinic__sending_hours",
+        "clinic__sending_paused",
+    ),
+    *("clinic__on_call_number", "template__purpose", "template__approved_at", "template__key"),
+    *("template__language", "template__version", "reply_to__address", "reply_to__created_at"),
+)
+
+
+def due(lanes: Sequence[Lane], stops: Stops, limit: int) -> list[Message]:
+    """Rows that may be claimed now, urgent ones first; locked against other senders where the database can."""
+    ids: list[int] = []
+    for lane in lanes:
+        if len(ids) < limit:
+            ids += _due_in(lane, stops, limit - len(ids))
+    return picked(ids) if ids else []
+
+
+def _due_in(lane: Lane, stops: Stops, limit: int) -> list[int]:
+    """One seek in the index of waiting rows."""
+    skip, excluded = _paused(lane, stops)
+    locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    machine = stored(clock.machine_now())
+    sql = (
+        "SELECT id FROM messaging_message WHERE lane = %s AND state IN ('queued', 'held') AND not_before <= %s"  # noqa: S608
+        " AND (undo_until IS NULL OR undo_until <= %s) AND (retry_at IS NULL OR retry_at <= %s)"
+        f"{skip} ORDER BY not_before, id LIMIT %s {locking}"
+    )
+    return [row[0] for row in ask(sql, [int(lane), stored(clock.now()), machine, machine, *excluded, limit])]
+
+
+def _paused(lane: Lane, stops: Stops) -> tuple[str, list[Any]]:
+    """What waits for a person or for its turn: rows of paused streams and of those at their rate, and a stopped clinic's
+    automatic ones. Cancelled ones are let through, for the gate to end them."""
+    sql, excluded = "", []
+    if held := stops.paused_streams | stops.full_streams:
+        sql += f" AND (stream_id IS NULL OR NOT stream_id {among()})"
+        excluded.append(_ordered(held))
+    if stops.paused_clinics and lane != Lane.URGENT:
+        sql += f" AND (clinic_id IS NULL OR NOT clinic_id {among()} OR author_id IS NOT NULL OR safety)"
+        excluded.append(_ordered(stops.paused_clinics))
+    return sql, excluded
+
+
+def _ordered(values: Collection[int]) -> Any:
+    return several(sorted(values))
+
+
+class Shape:
+    """How a row of the statement becomes a message with its relations."""
+
+    def __init__(self) -> None:
+        names = ("id", *READ)
+        compiler = Message.objects.order_by().values_list(*names).query.get_compiler(connection=connection)
+        self.sql = compiler.as_sql()[0] + f' WHERE "messaging_message"."id" {among()}'
+        self.converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        self.compiler = compiler
+        self.own = [(at, name) for at, name in enumerate(names) if "__" not in name]
+        self.names, self.width = [name for _, name in self.own], len(self.own)
+        self.related = [_relation(name, names) for name in _relations()]
+
+    def read(self, ids: Sequence[int]) -> list[Message]:
+        rows: Any = ask(self.sql, [several(ids)])
+        if self.converters:
+            rows = self.compiler.apply_converters(rows, self.converters)
+        shared: dict[tuple[str, int], models.Model] = {}
+        return [self._message(row, shared) for row in rows]
+
+    def _message(self, row: Sequence[Any], shared: dict[tuple[str, int], models.Model]) -> Message:
+        message: Message = made(Message, self.names, row[: self.width])
+        cache = message._state.fields_cache
+        for name, model, key_at, at, fields in self.related:
+            key = row[key_at]
+            if key is None:
+                cache[name] = None
+                continue
+            found = shared.get((name, key))
+            if found is None:
+                found = made(model, ("id", *fields), (key, *row[at : at + len(fields)]))
+                shared[name, key] = found
+            cache[name] = found
+        return message
+
+
+def _relations() -> list[str]:
+    return list(dict.fromkeys(name.partition("__")[0] for name in READ if "__" in name))
+
+
+def _relation(name: str, names: Sequence[str]) -> tuple[str, Any, int, int, list[str]]:
+    """(relation, its model, where its key is, where its fields begin, their names)."""
+    fields = [n.partition("__")[2] for n in names if n.startswith(f"{name}__")]
+    model = Message._meta.get_field(name).related_model
+    return name, model, names.index(f"{name}_id"), names.index(f"{name}__{fields[0]}"), fields
+
+
+def made(model: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
+    """An object of a row that exists, as the ORM would make it with `only(…)`, without its ceremony."""
+    row = model.__new__(model)
+    row.__dict__.update(zip(names, values, strict=True))
+    row._state = state = ModelState()
+    state.adding, state.db = False, connection.alias
+    return row
+
+
+@cache
+def _shape(vendor: str) -> Shape:
+    return Shape()
+
+
+def picked(ids: Sequence[int]) -> list[Message]:
+    """Rows in the order of the ids given."""
+    rows = {m.pk: m for m in _shape(connection.vendor).read(ids)}
+    return [rows[pk] for pk in ids if pk in rows]

@@ -53,7 +53,10 @@ class LastAnswer(Patients):
         return dict(question.rows(sql))
 
     def sought(self, question: Question, language: str) -> list[str]:
-        return [self.values[0].words[language]]
+        answer = self.values[0].words[language]
+        if self.asked.words is None:
+            return [answer]
+        return [f"{phrase}: {answer}" for phrase in self.asked.sought(question, language)]
 
     def why(self, question: Question, language: str) -> list[str]:
         name = self.values[0].words[language]

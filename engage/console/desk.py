@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from engage.accounts.models import User
-from engage.caregaps.explain import explain
+from engage.caregaps.explain import explain_all
 from engage.caregaps.models import CareGap
 from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
@@ -189,16 +189,16 @@ def last_heard(said: list[Bubble]) -> int | None:
     return next((b.message.pk for b in reversed(said) if b.message.direction == Message.Direction.IN), None)
 
 
-def gaps_of(task: Task, heard: int | None) -> list[tuple[CareGap, Any, ClosureForm]]:
-    """The patient's open gaps, each explained and with the form that closes it; the one the task is about first."""
+def gaps_of(task: Task, heard: int | None) -> list[tuple[Any, ...]]:
+    """(gap, told in English, in Spanish, the form that closes it): the patient's open ones, the task's own first."""
     if not task.patient_id:
         return []
-    rows = CareGap.objects.filter(patient=task.patient_id).open().select_related("patient", "last_event")
+    rows = CareGap.objects.filter(patient=task.patient_id).open().select_related("patient")
     ordered = sorted(rows, key=lambda gap: (gap.about != task.about, gap.measure))
     evidence = {"message_id": heard if task.reason == Reason.ALREADY_DONE else None}
     return [
-        (gap, explain(gap), ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s", initial=evidence))
-        for gap in ordered
+        (gap, *told, ClosureForm(gap=gap, auto_id=f"gap{gap.pk}_%s", initial=evidence))
+        for gap, *told in explain_all(ordered, "en", "es")
     ]
 
 

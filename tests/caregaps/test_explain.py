@@ -11,6 +11,7 @@ from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.words import Words, day_text, listed
 from engage.lib import clock
+from engage.records.models import Event
 from tests.base import CastTestCase
 from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, observation, procedure, visit
 from tests.caregaps.test_find_gaps import THIS_YEAR, TODAY, Charts
@@ -81,7 +82,7 @@ class Explaining(Charts, CastTestCase):
         self.patient.deceased = True
         self.patient.save()
         find_gaps()
-        assert sentence(self.gap()) == "The measure no longer includes this patient."
+        assert sentence(self.gap()) == "The measure no longer includes this patient: the patient has died."
 
     def test_explaining_one_patient_is_quick(self):
         self.add(
@@ -97,6 +98,121 @@ class Explaining(Charts, CastTestCase):
             explain(gap)
             took = clock.machine_now() - before
         assert len(queries) < 25 and took < timedelta(milliseconds=200)
+
+
+class News(Charts, CastTestCase):
+    """What the record has had since the last run: nobody calls about what was done this morning."""
+
+    def setUp(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps(measures=["CMS130"])
+
+    def news(self):
+        return explain(self.gap()).news
+
+    def test_nothing_new(self):
+        assert self.news() == ""
+
+    def test_done_since(self):
+        self.add(procedure("44388", "2026-03-03", CPT))
+        assert self.news() == (
+            "New since the last run: the record shows colonoscopy on 3 Mar 2026. The next run closes this gap."
+        )
+        assert explain(self.gap(), "es").news.startswith(
+            "Nuevo desde la última revisión: el expediente muestra colonoscopia"
+        )
+        find_gaps(measures=["CMS130"])
+        assert self.news() == ""
+
+    def test_left_out_since(self):
+        self.add(procedure("170935008", "2026-03-03"))
+        assert (
+            self.news()
+            == "New since the last run: hospice care on 3 Mar 2026. The next run takes this gap off."
+        )
+
+    def test_closed_by_staff_is_no_news_and_its_withdrawal_neither(self):
+        closure = self.close(self.gap())
+        assert self.news() == ""
+        actions.withdraw_closure(closure, self.coordinator)
+        assert self.news() == ""
+
+    def test_a_record_taken_back_makes_it_due_again(self):
+        self.add(procedure("44388", "2026-03-03", CPT), prefix="x")
+        find_gaps(measures=["CMS130"])
+        assert self.gap().status == "closed"
+        Event.objects.filter(fhir_id__startswith="x").delete()
+        assert self.news().startswith("Since the last run this is due: stool blood test")
+
+    def test_too_old_now_says_what_the_measure_asks(self):
+        self.patient.birth_date = date(1949, 5, 1)
+        self.patient.save()
+        find_gaps(measures=["CMS130"])
+        assert sentence(self.gap()) == (
+            "The measure no longer includes this patient: it asks for aged 46-75 (77 years old at the end of 2026)."
+        )
+
+
+class Several(Charts, CastTestCase):
+    """Measures that ask for more than one thing, and reasons of more than one fact."""
+
+    def told(self, measure, *facts, **patient):
+        for name, value in patient.items():
+            setattr(self.patient, name, value)
+        self.patient.save()
+        self.add(visit(THIS_YEAR), *facts)
+        find_gaps(measures=[measure])
+        return explain(self.gap(measure))
+
+    def test_only_what_is_missing_closes(self):
+        egfr = observation("48642-3", "2026-02-02", {"valueQuantity": {"value": 61, "unit": "mL/min"}})
+        told = self.told("CMS951", condition("E11.9", "2019-05-05", ICD10), egfr)
+        assert told.sentence == "Missing: kidney urine test (uACR); due since 1 Jan 2026."
+        assert told.closes == ["Kidney urine test (uACR) from 1 Jan 2026 to 31 Dec 2026"]
+
+    def test_a_reason_of_two_facts_names_both(self):
+        told = self.told(
+            "CMS130",
+            condition("L89.000", "2025-03-01", ICD10),
+            condition("A81.00", "2025-04-01", ICD10),
+            birth_date=date(1955, 5, 1),
+        )
+        assert told.sentence == (
+            "Does not apply: frailty with advanced illness (frailty diagnosis since 1 Mar 2025"
+            " and advanced illness since 1 Apr 2025)."
+        )
+        ((_, why_in), (label, reason), *_) = told.lines
+        assert label == "Why it does not apply" and len(reason) == 3
+        assert reason[1] == "Frailty diagnosis since 1 Mar 2025 (source: test)"
+
+    def test_the_fact_that_decided_and_not_a_later_one(self):
+        both, right = condition("Z90.13", "2010-01-01", ICD10), condition("Z90.11", "2020-01-01", ICD10)
+        assert self.told("CMS125", both, right).sentence == (
+            "Does not apply: removal of both breasts (history of removal of both breasts since 1 Jan 2010)."
+        )
+        assert self.gap("CMS125").evidence["fact"]["day"] == "2010-01-01"
+
+    def test_the_lowest_of_the_day_decides(self):
+        told = self.told(
+            "CMS165",
+            condition("I10", "2019-05-05", ICD10),
+            blood_pressure("2026-02-02T09:00:00-05:00", 152, 85),
+            blood_pressure("2026-02-02T10:00:00-05:00", 144, 95),
+        )
+        assert told.sentence.startswith(
+            "Last blood pressure 144/85 mm Hg (lowest of 2 that day), 2 Feb 2026;"
+        )
+
+    def test_a_card_of_vaccines_says_how_many_doses(self):
+        doses = [
+            {"resourceType": "Immunization", "status": "completed", "occurrenceDateTime": day,
+             "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "20"}]},
+             "patient": {"reference": f"Patient/{self.patient.fhir_id}"}}
+            for day in ("2024-06-01", "2024-08-01", "2024-08-01")
+        ]  # fmt: skip
+        told = self.told("CMS117", *doses, birth_date=date(2024, 3, 1))
+        assert "4 doses of DTaP vaccine (2 on record)" in told.sentence
+        assert "1 Aug 2024" in told.sentence and len(told.closes) == 10
 
 
 def test_every_measure_speaks_both_languages():

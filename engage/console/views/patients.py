@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from engage.audit.models import record
 from engage.campaigns.actions import end_for_patient
 from engage.campaigns.models import Enrollment
-from engage.caregaps.explain import explain
+from engage.caregaps.explain import explain_all
 from engage.caregaps.models import CareGap
 from engage.console.access import AUDITORS, CARE, READERS, StaffRequest, listed, page, viewed
 from engage.console.patient_forms import ConsentForm, ContactForm, PointStateForm, PreferencesForm
@@ -60,13 +60,15 @@ def about(request: StaffRequest, patient: Patient) -> dict[str, Any]:
     """What the page shows, by name."""
     earlier = earlier_than(request)
     entries = timeline(patient, earlier)
-    gaps = CareGap.objects.filter(patient=patient).order_by("status", "measure").select_related("last_event")
+    gaps = sorted(CareGap.objects.filter(patient=patient), key=open_first)
+    for gap in gaps:
+        gap.patient = patient  # read already
     return {
         "patient": patient,
         "entries": entries,
         "earlier": earlier,
         "oldest": entries[-1].at.isoformat() if len(entries) >= LIMIT // 2 else "",
-        "gaps": [(gap, explain(gap)) for gap in gaps],
+        "gaps": explain_all(gaps, "en", "es"),
         "tasks": Task.objects.filter(patient=patient).open().order_by("priority", "due_at"),
         "enrollments": Enrollment.objects.filter(patient=patient, state="active").select_related("campaign"),
         "conversation": Conversation.objects.filter(patient=patient).first(),
@@ -77,6 +79,11 @@ def about(request: StaffRequest, patient: Patient) -> dict[str, Any]:
         "consent_form": ConsentForm(),
         "preferences_form": PreferencesForm(instance=patient),
     }
+
+
+def open_first(gap: CareGap) -> tuple[int, str, int]:
+    order = [CareGap.Status.OPEN, CareGap.Status.DEFERRED, CareGap.Status.EXCLUDED, CareGap.Status.CLOSED]
+    return order.index(CareGap.Status(gap.status)), gap.measure, gap.group
 
 
 def earlier_than(request: StaffRequest) -> datetime | None:

@@ -126,21 +126,26 @@ class Message(models.Model):
     direction = models.CharField(max_length=3, choices=Direction.choices, default=Direction.OUT)
     channel = models.CharField(max_length=8, choices=Channel.choices, default=Channel.SMS)
     lane = models.PositiveSmallIntegerField(choices=Lane.choices, default=Lane.BULK)
-    stream = models.ForeignKey(Stream, null=True, on_delete=models.PROTECT)
-    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT)
-    patient = models.ForeignKey(Patient, null=True, on_delete=models.PROTECT, related_name="messages")
+    # Every index is written to twice for each text that goes out; those in Meta serve these columns too.
+    stream = models.ForeignKey(Stream, null=True, on_delete=models.PROTECT, db_index=False)
+    clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT, db_index=False)
+    patient = models.ForeignKey(
+        Patient, null=True, on_delete=models.PROTECT, related_name="messages", db_index=False
+    )
     contact_point = models.ForeignKey(ContactPoint, null=True, on_delete=models.SET_NULL)
     address = models.CharField(max_length=200)  # the patient's side, E.164 or e-mail, in both directions
     sender = models.CharField(max_length=200, blank=True)  # our side: number or messaging service
     body = models.TextField()
     language = models.CharField(max_length=8, blank=True)
-    template = models.ForeignKey(Template, null=True, on_delete=models.PROTECT)
-    key = models.CharField(max_length=120, unique=True)  # dedupe: one row, whatever is repeated
+    template = models.ForeignKey(Template, null=True, on_delete=models.PROTECT, db_index=False)
+    key = models.CharField(max_length=120)  # dedupe: one row, whatever is repeated
     about = models.CharField(max_length=60, blank=True)  # "caregap:812"
     author = models.ForeignKey(
-        User, null=True, on_delete=models.SET_NULL, related_name="+"
+        User, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )  # None: automatic
-    reply_to = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="replies")
+    reply_to = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="replies", db_index=False
+    )
     safety = models.BooleanField(default=False)  # crisis reply, opt-out confirmation: the gate knows these
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
@@ -160,7 +165,7 @@ class Message(models.Model):
     lease_token = models.CharField(max_length=36, blank=True)
     lease_until = models.DateTimeField(null=True)  # machine time
     attempts_made = models.PositiveSmallIntegerField(default=0)
-    provider_sid = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - NULL keeps it unique
+    provider_sid = models.CharField(max_length=64, null=True)  # noqa: DJ001 - NULL keeps it unique
     created_at = models.DateTimeField(default=clock.now)  # business time: what a timeline shows
     accepted_at = models.DateTimeField(null=True)  # business time: counts for frequency
     done_at = models.DateTimeField(null=True)  # machine time of the last change of state
@@ -169,6 +174,11 @@ class Message(models.Model):
     objects: ClassVar[models.Manager["Message"]] = MessageQuerySet.as_manager()
 
     class Meta:
+        # Constraints rather than unique=True, which on PostgreSQL makes a second index for LIKE.
+        constraints = [
+            models.UniqueConstraint(fields=["key"], name="message_once"),
+            models.UniqueConstraint(fields=["provider_sid"], name="message_provider_sid_once"),
+        ]
         indexes = [
             models.Index(
                 fields=["lane", "not_before", "id"],
@@ -185,6 +195,8 @@ class Message(models.Model):
             models.Index(fields=["about"], condition=~Q(about=""), name="message_about"),
             models.Index(fields=["stream", "state"]),
             models.Index(fields=["clinic", "-created_at"]),
+            models.Index(fields=["author"], condition=~Q(author=None), name="message_author"),
+            models.Index(fields=["reply_to"], condition=~Q(reply_to=None), name="message_reply_to"),
         ]
 
     def __str__(self) -> str:
@@ -201,9 +213,9 @@ class Attempt(models.Model):
         NOT_ATTEMPTED = "not_attempted", "Given back before the try"
         DOUBT = "doubt", "Unknown"
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveSmallIntegerField()
-    token_digest = models.CharField(max_length=64, unique=True)
+    token_digest = models.CharField(max_length=64)
     started_at = models.DateTimeField(default=clock.machine_now)
     deadline = models.DateTimeField()
     outcome = models.CharField(max_length=13, choices=Outcome.choices, blank=True)
@@ -215,7 +227,10 @@ class Attempt(models.Model):
     last_listing_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["message", "number"], name="attempt_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["message", "number"], name="attempt_once"),
+            models.UniqueConstraint(fields=["token_digest"], name="attempt_token_once"),
+        ]
 
 
 class ProviderEvent(models.Model):

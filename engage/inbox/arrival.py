@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from django.db import transaction
 
 from engage.audit.models import record
-from engage.inbox import consequences, permission, triage
+from engage.inbox import consequences, permission, triage, wordlist
 from engage.inbox.consequences import Heard
 from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.senders import Sender, identify, normal
-from engage.inbox.triage import keywords
+from engage.inbox.triage import keywords, lexicon
 from engage.inbox.triage.keywords import Keyword
+from engage.inbox.triage.lexicon import Lexicon
 from engage.inbox.triage.reading import Reading as Found
 from engage.inbox.triage.reading import highest
 from engage.lib import clock, text
@@ -170,15 +171,28 @@ def nothing_but(word: Keyword, found: Found) -> Found:
 
 
 def read(message: Message, sender: Sender) -> Found:
+    """With the lexicon that is live now; with the shipped one when that cannot read this reply."""
+    known = wordlist.live()
+    try:
+        return triage_of(message, sender.outbound, known)
+    except Exception as error:
+        if known is lexicon.load():
+            raise
+        log.error("message %s: word list %s failed with %s", message.pk, known.version, type(error).__name__)
+        return triage_of(message, sender.outbound, lexicon.load())
+
+
+def triage_of(message: Message, answered: Message | None, known: Lexicon) -> Found:
+    """What triage makes of a reply to a text of ours, with this lexicon."""
     if not message.body.strip():  # a picture alone: there are no words to read, so a person looks
         return Found(("other",), "significant", (), "", None, False, "")
-    answered = sender.outbound
     return triage.read(
         message.body,
         outbound=answered.body if answered else "",
         context=CONTEXTS.get(answered.about.partition(":")[0], "") if answered else "",
         channel=message.channel,
         lang=message.language,
+        known=known,
     )
 
 

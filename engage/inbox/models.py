@@ -201,3 +201,99 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"reading:{self.message_id}"
+
+
+class WordList(models.Model):
+    """One version of what clinicians changed in the shipped lexicon: an overlay by entry id (inbox.wordlist).
+
+    draft → live → past;  draft → dropped
+    At most one draft and one live version. A version that was live is never changed again.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        LIVE = "live", "Live"
+        PAST = "past", "Replaced"
+        DROPPED = "dropped", "Dropped"
+
+    number = models.PositiveIntegerField(null=True, unique=True)  # given when it goes live
+    state = models.CharField(max_length=7, choices=State.choices, default=State.DRAFT)
+    changes = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64, blank=True)  # of the changes that went live
+    based_on = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    revision = models.PositiveIntegerField(default=0)  # rises with each save of the draft
+    trial = models.JSONField(default=dict)  # what the last trial found: ids, levels and counts, never words
+    reason = models.CharField(max_length=300, blank=True)
+    narrower = models.BooleanField(default=False)  # going live, it made fewer things urgent
+    began_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    began_at = models.DateTimeField(default=clock.now)
+    published_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    published_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["WordList"]]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state__in=["draft", "live"]), name="word_list_one_of_each"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"wordlist:{self.number or 'draft'}"
+
+
+class Sample(models.Model):
+    """Replies of one clinic and week, drawn at random, that a nurse checks. Done when each has a verdict."""
+
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="samples")
+    week = models.DateField()  # its Monday, in the clinic's zone
+    drawn_at = models.DateTimeField(default=clock.now)
+    replies = models.PositiveIntegerField()  # of the week, sorted or not
+    unsorted = models.PositiveIntegerField(default=0)  # of them: never sorted, so not in the sample
+    done_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Sample"]]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["clinic", "week"], name="sample_once")]
+        ordering = ["-week", "clinic"]
+
+    def __str__(self) -> str:
+        return f"sample:{self.pk}"
+
+    @property
+    def about(self) -> str:
+        """The key under which its task names it."""
+        return f"sample:{self.pk}"
+
+
+class SampleItem(models.Model):
+    """One reply of a sample: what triage said of it when it was drawn, and what a person says.
+
+    `weight` is how many replies of its stratum (level and language) it stands for.
+    """
+
+    sample = models.ForeignKey(Sample, on_delete=models.CASCADE, related_name="items")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="sampled")
+    position = models.PositiveSmallIntegerField()
+    said = models.PositiveSmallIntegerField(choices=Level.choices)
+    labels = models.JSONField(default=list)  # as triage gave them
+    language = models.CharField(max_length=8, blank=True)
+    version = models.CharField(max_length=40, blank=True)  # of the triage that read it
+    weight = models.FloatField()
+    verdict = models.PositiveSmallIntegerField(choices=Level.choices, null=True)
+    label = models.CharField(max_length=20, blank=True)  # what it should have been flagged as
+    decided_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["SampleItem"]]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sample", "message"], name="sample_item_once"),
+            models.UniqueConstraint(fields=["sample", "position"], name="sample_item_place"),
+        ]
+
+    def __str__(self) -> str:
+        return f"sampleitem:{self.pk}"

@@ -28,6 +28,7 @@ class Reason(models.TextChoices):
     DELIVERY_REVIEW = "delivery_review", "Was this text delivered?"
     NO_TEMPLATE = "no_template", "No approved wording"
     CHECK_DECEASED = "check_deceased", "Reported as deceased"
+    SAMPLE = "sample", "Sample of replies to check"
     OTHER = "other", "Other"
 
 
@@ -46,6 +47,7 @@ class Outcome(models.TextChoices):
     NOT_SIGNIFICANT = "not_significant", "Not significant"
     NO_LONGER_NEEDED = "no_longer_needed", "No longer needed"
     DECEASED = "deceased", "Patient has died"
+    CHECKED = "checked", "Checked"
     BY_SYSTEM = "by_system", "Settled by the record"
 
 

@@ -1,13 +1,12 @@
 """Everyday replies page nobody; grave ones in indirect or misspelt words do. None of these were trained on."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from engage.inbox.triage import classifier, read
 
-HERE = Path(__file__).parent
+DATA = classifier.PATH.parent
 OUTBOUND = (
     "",
     "Your prescription is ready for pickup at the pharmacy.",
@@ -18,7 +17,7 @@ OUTBOUND = (
 
 def rows(name):
     """Language, label and text of one file of sentences."""
-    return [tuple(line.split("\t")) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+    return [tuple(line.split("\t")) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
 
 
 EVERYDAY, GRAVE = rows("everyday.tsv"), rows("grave.tsv")

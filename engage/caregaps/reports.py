@@ -130,6 +130,6 @@ def line(values: list[Any]) -> str:
     """One line of CSV; a cell that a spreadsheet would run as a formula is quoted as text."""
     out = StringIO()
     csv.writer(out, lineterminator="").writerow(
-        [f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t" else v for v in values]
+        [f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r\n" else v for v in values]
     )
     return out.getvalue()

@@ -80,6 +80,12 @@ class Reports(CastTestCase):
 
     def test_a_spreadsheet_runs_no_cell(self):
         assert line(["=1+1", "a,b", 3]) == '\'=1+1,"a,b",3'
+        for start in "=+-@\t\r\n":
+            assert line([start + "cmd()"]).lstrip('"').startswith("'")
+
+    def test_several_measures_in_one_table(self):
+        lines = run("--csv", "--measure", "CMS125")
+        assert [text.split(",")[0] for text in lines] == ["measure", "CMS130", "CMS125"]
 
     def test_nobody_at_all_has_no_rate(self):
         out = StringIO()
@@ -99,6 +105,23 @@ class Reports(CastTestCase):
     def test_what_makes_no_sense_is_refused_with_a_sentence(self):
         with pytest.raises(CommandError, match="no measure CMS1;"):
             call_command("measure_report", "--measure", "CMS1", *PERIOD)
+        for start, end, words in (
+            ("2025-13-01", "2025-12-31", "--period-start is a day such as .* not “2025-13-01”"),
+            ("2025-01-01", "soon", "--period-end is a day"),
+            ("0001-01-01", "0001-12-31", "outside the years"),
+            ("9999-01-01", "9999-12-31", "outside the years"),
+        ):
+            with pytest.raises(CommandError, match=words):
+                call_command(
+                    "measure_report", "--measure", "CMS130", "--period-start", start, "--period-end", end
+                )
+        for options, words in (
+            (["--gaps-through", "2026-01-01"], "goes with --gaps"),
+            (["--gaps", "--gaps-through", "2025-12-31"], "after the period's end"),
+            (["--gaps", "--csv"], "not allowed with"),
+        ):
+            with pytest.raises(CommandError, match=words):
+                call_command("measure_report", "--measure", "CMS130", *PERIOD, *options)
         with pytest.raises(CommandError, match="ends before it starts"):
             call_command(
                 "measure_report",

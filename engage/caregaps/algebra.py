@@ -31,8 +31,10 @@ class Question:
     """Whom and when we ask about; remembers every answer, so that measures share what they have in common.
 
     `as_of`: facts that begin later are not read; None reads all (the strict logic of the published measures).
-    `recent_visits`: the one deliberate difference of the nightly job: a visit in the 24 months up to `as_of` also counts.
+    `recent_visits`: a visit in the 24 months up to `as_of` also counts.
+    `gender_for_sex`: where a year's rules read the sex extension and the record has none, the gender counts.
     `by_reference`: medications given as a reference also count (the published logic does not resolve them).
+    `negation_by_profile`: only QI-Core's profile "not requested" makes a prescription one, whatever doNotPerform says.
     `patients`: ids to restrict everything to, for explaining one patient.
     """
 
@@ -42,16 +44,24 @@ class Question:
         *,
         as_of: date | None = None,
         recent_visits: bool = False,
+        gender_for_sex: bool = False,
         by_reference: bool = False,
+        negation_by_profile: bool = False,
         patients: Collection[int] | None = None,
     ) -> None:
         self.period, self.as_of, self.recent_visits = period, as_of, recent_visits
-        self.by_reference = by_reference
+        self.gender_for_sex = gender_for_sex
+        self.by_reference, self.negation_by_profile = by_reference, negation_by_profile
         self.patients = patients
         self.answers: dict[Patients, BitMap] = {}
         self.marked: dict[Facts, dict[int, int]] = {}
         self.births: dict[int, date] | None = None  # of the young children; see doses
         self.doses: dict[Any, Any] = {}  # their doses, by kind of record
+
+    @classmethod
+    def nightly(cls, period: Period, as_of: date, patients: Collection[int] | None = None) -> "Question":
+        """What the nightly job asks: the published logic as of a day, with the visits and the gender above."""
+        return cls(period, as_of=as_of, recent_visits=True, gender_for_sex=True, patients=patients)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -64,7 +64,7 @@ class Reading:
         if key not in self.questions:
             period = Period.of(gap.period_start)
             as_of = min(max(clock.today(), period.start), period.end)
-            self.questions[key] = Question(period, as_of=as_of, recent_visits=True, patients=[gap.patient_id])
+            self.questions[key] = Question.nightly(period, as_of, [gap.patient_id])
         return self.questions[key]
 
     def fetch(self, ids: Iterable[int | None]) -> None:

@@ -75,6 +75,9 @@ class Facts(Related, Patients):
     def laboratory(self) -> Self:
         return replace(self.final(), needs=self.needs | Trait.LABORATORY)
 
+    def imaging(self) -> Self:
+        return replace(self.final(), needs=self.needs | Trait.IMAGING)
+
     def exam(self) -> Self:
         return replace(self.final(), needs=self.needs | Trait.EXAM)
 
@@ -201,11 +204,13 @@ class Facts(Related, Patients):
         return f"FROM records_event e WHERE {' AND '.join(conditions)}{only}"
 
     def _of_its_own(self, question: Question) -> list[str]:
-        lacks = self.lacks
-        if self.kind in PRESCRIPTIONS and not question.by_reference:
-            lacks |= Trait.MEDICATION_BY_REFERENCE
+        needs, lacks = self.needs, self.lacks
+        if self.kind in PRESCRIPTIONS:
+            lacks |= 0 if question.by_reference else Trait.MEDICATION_BY_REFERENCE
+            if question.negation_by_profile:
+                needs, lacks = by_profile(needs), by_profile(lacks)
         found = [f"e.status IN ({numbers(self.statuses)})"] if self.statuses else []
-        found += [f"(e.traits & {self.needs}) = {self.needs}"] if self.needs else []
+        found += [f"(e.traits & {needs}) = {needs}"] if needs else []
         found += [f"(e.traits & {self.needs_any}) <> 0"] if self.needs_any else []
         found += [f"(e.traits & {lacks}) = 0"] if lacks else []
         found += [self.amount.sql()] if self.amount else []
@@ -273,42 +278,17 @@ class Facts(Related, Patients):
         return low <= first and last <= high
 
 
-@dataclass(frozen=True)
-class RecentVisit(Patients):
-    """A qualifying visit during the period; where the question allows it, one of the two years up to the day asked."""
-
-    visit: Facts  # with its time
-
-    @property
-    def earlier(self) -> Facts:
-        return self.visit.during(Window(months_to_as_of=24))
-
-    def evaluate(self, question: Question) -> BitMap:
-        found = question.ask(self.visit)
-        return found | question.ask(self.earlier) if question.recent_visits else found
-
-    def sought(self, question: Question, language: str) -> list[str]:
-        return (self.earlier if question.recent_visits else self.visit).sought(question, language)
-
-    def why(self, question: Question, language: str) -> list[str]:
-        told = self.visit.why(question, language)
-        return told or [f"{phrase} ({RECENT[language]})" for phrase in self.earlier.why(question, language)]
-
-    def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
-        told = self.visit.decided_by(question, among)
-        return self.earlier.decided_by(question, among) | told if question.recent_visits else told
-
-    def facts(self) -> Iterator[Facts]:
-        yield self.visit
-
-
-RECENT = Words("by a visit of the last 24 months", "por una visita de los últimos 24 meses")
 # The plus keeps SQLite from walking the index by patient (the whole table) to save itself a sort: four times faster.
 PATIENT = "+e.patient_id"
 NOT_IN_A_STAY = (
     "(e.encounter = '' OR NOT EXISTS (SELECT 1 FROM records_event stay WHERE stay.source_id = e.source_id"
     " AND stay.kind = {kind} AND stay.fhir_id = e.encounter AND (stay.traits & {classes}) <> 0))"
 )
+
+
+def by_profile(traits: int) -> int:
+    """The same bits with the negation by profile in place of any."""
+    return traits & ~Trait.NOT_DONE | Trait.NOT_DONE_BY_PROFILE if traits & Trait.NOT_DONE else traits
 
 
 def numbers(values: object) -> str:
@@ -320,11 +300,6 @@ def numbers(values: object) -> str:
 def encounter(*codes: Codes) -> Facts:
     """A visit that took place."""
     return Facts(Kind.ENCOUNTER, codes, ENCOUNTER_PERFORMED)
-
-
-def finished_visit(*codes: Codes) -> Facts:
-    """A visit of the period that is over."""
-    return encounter(*codes).status(Status.FINISHED).during(Window())
 
 
 def condition(*codes: Codes) -> Facts:
@@ -391,7 +366,3 @@ def adverse_event(*codes: Codes) -> Facts:
 def medication_supply(*codes: Codes) -> Facts:
     """The days an active order supplies (measures.md §0.11)."""
     return Facts(Kind.MEDICATION_PERIOD, codes, (Status.ACTIVE,), needs=Trait.INTENT_ORDER)
-
-
-def qualifying_visit(*codes: Codes) -> RecentVisit:
-    return RecentVisit(encounter(*codes).during(Window()))

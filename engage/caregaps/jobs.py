@@ -161,8 +161,8 @@ def work(run: GapRun, chosen: list[Measure], as_of: date, *, accept: bool, say: 
 def sort(chosen: list[Measure], as_of: date, run: GapRun, say: Progress) -> tuple[list[Sorted], list[str]]:
     """Every group of the measures as of the day, and a sentence for each measure that cannot run."""
     period = Period.of(as_of)
-    question = Question(period, as_of=as_of, recent_visits=True)
-    strict = Question(period, as_of=as_of)
+    question = Question.nightly(period, as_of)
+    strict = Question(period, as_of=as_of, gender_for_sex=True)
     strict.vocabulary = question.vocabulary
     living = Patient.objects.living().filter(merged_into=None)
     everyone = BitMap(living.values_list("pk", flat=True).iterator())

@@ -81,6 +81,25 @@ class Female(Patients):
         return [Words("woman", "mujer")[language]]
 
 
+@dataclass(frozen=True)
+class FemaleBySex(Patients):
+    """US Core's sex extension says female (SNOMED 248152002); the gender counts only where the question says so."""
+
+    def evaluate(self, question: Question) -> BitMap:
+        by_gender = " OR (sex = '' AND gender = 'female')" if question.gender_for_sex else ""
+        sql = f"SELECT id FROM patients_patient WHERE (sex = '{FEMALE_SEX}'{by_gender})"  # noqa: S608
+        return question.ids(sql + question.only_patients("id"))
+
+    def sought(self, question: Question, language: str) -> list[str]:
+        return Female().sought(question, language)
+
+    def why(self, question: Question, language: str) -> list[str]:
+        return Female().why(question, language)
+
+
+FEMALE_SEX = "248152002"
+
+
 def last_whole(day: date, precision: str) -> date:
     """The first day of the last month or year that is over by that day."""
     after = day + timedelta(days=1)
@@ -102,3 +121,7 @@ def aged_at_start(youngest: int, oldest: int = 200) -> Aged:
 
 def female() -> Female:
     return Female()
+
+
+def female_by_sex() -> FemaleBySex:
+    return FemaleBySex()

@@ -31,9 +31,9 @@ class Results:
     groups: tuple[Counted, ...]
 
     @classmethod
-    def ask(cls, measure: Measure, period: Period) -> "Results":
-        """Raises MissingValueSet."""
-        question = Question(period)
+    def ask(cls, measure: Measure, period: Period, question: Question | None = None) -> "Results":
+        """Strict to the published logic unless the question says otherwise. Raises MissingValueSet."""
+        question = question or Question(period)
         groups = measure.rules(period.start.year).groups
         return cls(measure, period, tuple(group.count(question) for group in groups))
 

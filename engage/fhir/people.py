@@ -34,6 +34,7 @@ class PatientRow(NamedTuple):
     birth_date: date | None
     birth_precision: str
     gender: str
+    sex: str
     language: str
     deceased: bool
     deceased_on: date | None
@@ -57,7 +58,7 @@ def patient(r: Resource) -> PatientRow:
     merged = next((link for link in things(r.get("link")) if link.get("type") == "replaced-by"), {})
     return PatientRow(
         elements.resource_id(r), record_number(r), family, given, born, precision, words(r.get("gender"), 10),
-        language(r), deceased, on, r.get("active") is not False, line, city, state, postal_code, telecoms(r),
+        sex(r), language(r), deceased, on, r.get("active") is not False, line, city, state, postal_code, telecoms(r),
         elements.reference(r.get("managingOrganization"), "Organization"),
         tuple(elements.reference(p, "Practitioner") for p in things(r.get("generalPractitioner"))),
         elements.reference(merged.get("other"), "Patient") if merged else NOBODY,
@@ -96,6 +97,16 @@ def birth(r: Resource) -> tuple[date | None, str]:
         return None, ""
     first = dates.day_of(dates.moment(written, "birth date").lo)
     return first, {4: "year", 7: "month"}.get(len(written), "day")
+
+
+def sex(r: Resource) -> str:
+    """The code of US Core's sex extension, such as SNOMED 248152002 (female); "" without one."""
+    for extension in things(r.get("extension")):
+        if str(extension.get("url")).endswith("/us-core-sex"):
+            coding = extension.get("valueCoding") or extension.get("valueCodeableConcept") or {}
+            coded = next((c.get("code") for c in things(coding.get("coding"))), coding.get("code"))
+            return words(extension.get("valueCode") or coded, 20)
+    return ""
 
 
 def death(r: Resource) -> tuple[bool, date | None]:

@@ -62,6 +62,9 @@ class Patient(models.Model):
     birth_date = models.DateField(null=True)  # first day of what is known
     birth_precision = models.CharField(max_length=5, blank=True)  # "day", "month", "year" or "" when unknown
     gender = models.CharField(max_length=10, blank=True)
+    sex = models.CharField(
+        max_length=20, blank=True, default="", db_default=""
+    )  # US Core's sex extension, its code
     language = models.CharField(max_length=8, default="en")  # BCP 47 primary tag
     deceased = models.BooleanField(default=False)
     deceased_on = models.DateField(null=True)

@@ -19,7 +19,8 @@ from engage.records.registry import Places, Practitioners
 from engage.records.tally import Summary
 
 COLUMNS = (
-    "source", "fhir_id", "mrn", "family", "given", "search_name", "birth_date", "birth_precision", "gender", "language",
+    "source", "fhir_id", "mrn", "family", "given", "search_name", "birth_date", "birth_precision", "gender", "sex",
+    "language",
     "deceased", "deceased_on", "active", "line", "city", "state", "postal_code", "time_zone", "digest", "updated_at",
 )  # fmt: skip
 FIRST_TIME = ("clinic_id", "preferred_channel", "detail_level", "confidential", "do_not_call", "demo")
@@ -131,7 +132,7 @@ class Patients:
         deceased = p.deceased or bool(before and before[3])  # an import never brings anybody back to life
         return (
             self.source.name, p.id, p.mrn, p.family, p.given, text.fold(f"{p.family} {p.given}")[:210],
-            bulk.day(p.birth_date), p.birth_precision, p.gender, p.language, deceased, bulk.day(p.deceased_on),
+            bulk.day(p.birth_date), p.birth_precision, p.gender, p.sex, p.language, deceased, bulk.day(p.deceased_on),
             p.active, p.line, p.city, state, p.postal_code, zones.zone_of(state, p.postal_code), digest,
             bulk.moment(clock.machine_now()),
             self.clinic.pk if self.clinic else None, "sms", 0, False, False, False,

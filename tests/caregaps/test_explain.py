@@ -19,7 +19,7 @@ from tests.caregaps.test_find_gaps import THIS_YEAR, TODAY, Charts
 
 class Explaining(Charts, CastTestCase):
     def test_the_last_fact_and_since_when(self):
-        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03"))
+        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03", category="imaging"))
         find_gaps()
         told = explain(self.gap("CMS125"))
         assert told.sentence == "Last mammogram 3 Feb 2023; due since 1 Jan 2025."
@@ -30,7 +30,7 @@ class Explaining(Charts, CastTestCase):
         assert told.closes == ["Mammogram from 1 Oct 2024 to 31 Dec 2026"]
 
     def test_in_spanish(self):
-        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03"))
+        self.add(visit(THIS_YEAR), observation("24604-1", "2023-02-03", category="imaging"))
         find_gaps()
         told = explain(self.gap("CMS125"), "es")
         assert told.sentence == "Último registro: mamografía, 3 feb 2023; pendiente desde el 1 ene 2025."

@@ -7,10 +7,22 @@ import pytest
 from django.core.management import CommandError, call_command
 from fhir.resources.R4B.measurereport import MeasureReport
 
+from engage.audit.models import AuditEvent
 from engage.caregaps.reports import line
 from engage.records.models import ValueSet
 from tests.base import CastTestCase
-from tests.caregaps.charts import CPT, Chart, procedure, visit, wrong
+from tests.caregaps.charts import (
+    CPT,
+    ICD10,
+    RXNORM,
+    Chart,
+    concept,
+    condition,
+    prescription,
+    procedure,
+    visit,
+    wrong,
+)
 
 PERIOD = ("--period-start", "2025-01-01", "--period-end", "2025-12-31")
 
@@ -132,6 +144,24 @@ class Reports(CastTestCase):
                 "--period-end",
                 "2024-01-01",
             )
+
+    def test_a_switch_is_one_departure_from_the_strict_reading(self):
+        by_reference = prescription("1100184", "2025-05-05", 30)
+        by_reference["medicationReference"] = {"reference": "Medication/m1"}
+        del by_reference["medicationCodeableConcept"]
+        drug = {"resourceType": "Medication", "id": "m1", "code": concept(RXNORM, "1100184")}
+        frail = condition("L89.000", "2020", ICD10)
+        chart = Chart("by reference", "in", [visit(), frail, by_reference, drug], "1955-06-15")
+        assert wrong("CMS130", [chart]) == []
+
+        def excluded(*options):
+            return sum(int(line.split(",")[5]) for line in run("--csv", "--subjects", *options)[1:])
+
+        assert (excluded(), excluded("--switch", "by-reference")) == (1, 2)
+        detail = AuditEvent.objects.filter(action="measure.report").latest("pk").detail
+        assert detail["switches"] == ["by-reference"]
+        with pytest.raises(CommandError, match="invalid choice"):
+            run("--switch", "anything")
 
     def test_a_missing_value_set_is_named(self):
         from unittest import mock

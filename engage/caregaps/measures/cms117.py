@@ -2,11 +2,12 @@
 
 from engage.caregaps.algebra import all_of, any_of
 from engage.caregaps.doses import AfterNewborn, BegunByTwo, Doses, Given, OnSecondBirthday, SinceBirth
-from engage.caregaps.facts import condition, immunization, procedure, qualifying_visit
+from engage.caregaps.facts import condition, immunization, procedure
 from engage.caregaps.measure import Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
 from engage.caregaps.people import aged_at_end
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words
 

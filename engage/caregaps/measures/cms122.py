@@ -1,4 +1,5 @@
-"""CMS122 Diabetes: glycemic status above 9 % (DiabetesGlycemicStatusAssessmentGreaterThan9PercentFHIR 0.1.002; §4).
+"""CMS122 Diabetes: glycemic status above 9 %
+(DiabetesGlycemicStatusAssessmentGreaterThan9PercentFHIR 0.1.002; measures.md §4, for 2026 §12).
 
 Inverse: the numerator is the gap. A result in mmol/mol fails the comparison, as in the published logic: it is no gap.
 """
@@ -14,8 +15,10 @@ from engage.caregaps.measures.shared import (
     PALLIATIVE,
     adult_outpatient_visit,
 )
+from engage.caregaps.measures.year2026 import in_2026
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import THE_PERIOD
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 
 diabetes = condition(codes.DIABETES).overlapping(THE_PERIOD)
@@ -29,6 +32,21 @@ assessment = (
 )
 controlled = AtMostOnLastDay(assessment, 9.0, ("%", ""), Words("9 % or below", "9 % o menos"))
 
+EXCLUSIONS = (HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66)
+
+visit_of_2026 = qualifying_visit(
+    codes.OFFICE_VISIT,
+    codes.ANNUAL_WELLNESS_VISIT,
+    codes.PREVENTIVE_ESTABLISHED,
+    codes.PREVENTIVE_INITIAL,
+    codes.HOME_HEALTHCARE,
+    codes.VIRTUAL_ENCOUNTER,
+    codes.TELEPHONE_VISITS,
+    codes.NUTRITION_SERVICES,
+    *codes.NUTRITION_THERAPY,
+)
+population_of_2026 = in_2026(aged_at_end(18, 75) & visit_of_2026 & diabetes)
+
 MEASURE = Measure(
     id="CMS122",
     title=Words("Diabetes: glycemic control", "Diabetes: control de la glucosa"),
@@ -40,8 +58,20 @@ MEASURE = Measure(
             groups=(
                 Group(
                     population=population,
-                    exclusions=(HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66),
+                    exclusions=EXCLUSIONS,
                     numerator=lacking(population, controlled),
+                    inverse=True,
+                ),
+            ),
+        ),
+        2026: RuleSet(
+            version="2026.1",
+            artifact="DiabetesGlycemicStatusAssessmentGreaterThan9PercentFHIR",
+            groups=(
+                Group(
+                    population=population_of_2026,
+                    exclusions=in_2026(EXCLUSIONS),
+                    numerator=lacking(population_of_2026, in_2026(controlled)),
                     inverse=True,
                 ),
             ),

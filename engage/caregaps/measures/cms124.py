@@ -1,11 +1,13 @@
-"""CMS124 Cervical cancer screening (CervicalCancerScreeningFHIR 0.0.001; measures.md §2)."""
+"""CMS124 Cervical cancer screening (CervicalCancerScreeningFHIR 0.0.001; measures.md §2, for 2026 §12)."""
 
-from engage.caregaps.facts import condition, observation, procedure, qualifying_visit
+from engage.caregaps.facts import condition, observation, procedure
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE, PALLIATIVE
-from engage.caregaps.people import aged_at_end, female
+from engage.caregaps.measures.year2026 import in_2026
+from engage.caregaps.people import aged_at_end, female, female_by_sex
 from engage.caregaps.period import EVER, period_and_years_before
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 
 visit = qualifying_visit(  # no annual wellness visit in this list
@@ -40,6 +42,8 @@ NO_CERVIX = Exclusion(
     | condition(codes.ABSENCE_OF_CERVIX).started_by_last_instant_of(EVER),
 )
 
+EXCLUSIONS = (HOSPICE, PALLIATIVE, NO_CERVIX)
+
 MEASURE = Measure(
     id="CMS124",
     title=Words("Cervical cancer screening", "Detección del cáncer de cuello uterino"),
@@ -51,8 +55,19 @@ MEASURE = Measure(
             groups=(
                 Group(
                     population=aged_at_end(24, 64) & female() & visit,
-                    exclusions=(HOSPICE, PALLIATIVE, NO_CERVIX),
+                    exclusions=EXCLUSIONS,
                     numerator=pap_test | hpv_test,
+                ),
+            ),
+        ),
+        2026: RuleSet(
+            version="2026.1",
+            artifact="CervicalCancerScreeningFHIR",
+            groups=(
+                Group(
+                    population=aged_at_end(24, 64) & female_by_sex() & in_2026(visit),
+                    exclusions=in_2026(EXCLUSIONS),
+                    numerator=in_2026(pap_test | hpv_test),
                 ),
             ),
         ),

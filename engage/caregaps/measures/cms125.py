@@ -1,4 +1,4 @@
-"""CMS125 Breast cancer screening (BreastCancerScreeningFHIR 0.0.001; measures.md §1)."""
+"""CMS125 Breast cancer screening (BreastCancerScreeningFHIR 0.0.001; measures.md §1, for 2026 §12)."""
 
 from engage.caregaps.facts import condition, observation, procedure
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
@@ -10,7 +10,8 @@ from engage.caregaps.measures.shared import (
     PALLIATIVE,
     adult_outpatient_visit,
 )
-from engage.caregaps.people import aged_at_end, female
+from engage.caregaps.measures.year2026 import in_2026
+from engage.caregaps.people import aged_at_end, female, female_by_sex
 from engage.caregaps.period import EVER, last_months
 from engage.caregaps.words import Words
 
@@ -43,6 +44,8 @@ MASTECTOMY = Exclusion(
     both_breasts_removed | (right_breast_removed & left_breast_removed),
 )
 
+EXCLUSIONS = (HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66, MASTECTOMY)
+
 MEASURE = Measure(
     id="CMS125",
     title=Words("Breast cancer screening", "Detección del cáncer de seno"),
@@ -54,8 +57,19 @@ MEASURE = Measure(
             groups=(
                 Group(
                     population=aged_at_end(52, 74) & female() & adult_outpatient_visit,
-                    exclusions=(HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66, MASTECTOMY),
+                    exclusions=EXCLUSIONS,
                     numerator=mammogram,
+                ),
+            ),
+        ),
+        2026: RuleSet(
+            version="2026.1",
+            artifact="BreastCancerScreeningFHIR",
+            groups=(
+                Group(
+                    population=aged_at_end(42, 74) & female_by_sex() & in_2026(adult_outpatient_visit),
+                    exclusions=in_2026(EXCLUSIONS),
+                    numerator=mammogram.imaging(),
                 ),
             ),
         ),

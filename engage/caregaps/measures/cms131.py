@@ -1,11 +1,12 @@
 """CMS131 Diabetes: eye exam (DiabetesEyeExamFHIR 0.0.002; measures.md §6)."""
 
-from engage.caregaps.facts import condition, observation, qualifying_visit
+from engage.caregaps.facts import condition, observation
 from engage.caregaps.measure import Closer, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import FRAIL_66, HOSPICE, NURSING_HOME_66, PALLIATIVE, WITH_YEAR_BEFORE
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import THE_PERIOD
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 
 visit = qualifying_visit(

@@ -4,14 +4,12 @@
 
 from engage.caregaps.algebra import any_of
 from engage.caregaps.facts import (
-    RecentVisit,
     condition,
     encounter,
     medication_order,
     medication_supply,
     observation,
     procedure,
-    qualifying_visit,
 )
 from engage.caregaps.latest import last_begun_answer
 from engage.caregaps.measure import Closer, Group, Measure, RuleSet
@@ -20,6 +18,7 @@ from engage.caregaps.measures import codes_behavior as more
 from engage.caregaps.measures.shared import HOSPICE
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import THE_PERIOD, period_and_months_before
+from engage.caregaps.visits import RecentVisit, qualifying_visit
 from engage.caregaps.words import Words
 
 SINCE_HALF_A_YEAR_BEFORE = period_and_months_before(6)
@@ -53,7 +52,7 @@ preventive_visit = qualifying_visit(
     codes.PREVENTIVE_CHILD_INITIAL,
     more.PREVENTIVE_GROUP_COUNSELING,
     codes.PREVENTIVE_COUNSELING,
-    more.NUTRITION_SERVICES,
+    codes.NUTRITION_SERVICES,
 )
 population = aged_at_start(12) & (two_visits | preventive_visit)
 

@@ -1,11 +1,12 @@
 """CMS139 Falls: screening for future fall risk (FallsScreeningForFutureFallRiskFHIR 0.2.001; measures.md §9)."""
 
-from engage.caregaps.facts import observation, qualifying_visit
+from engage.caregaps.facts import observation
 from engage.caregaps.measure import Closer, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import THE_PERIOD
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 
 visit = qualifying_visit(

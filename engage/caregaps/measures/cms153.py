@@ -8,7 +8,6 @@ from engage.caregaps.facts import (
     medication_supply,
     observation,
     procedure,
-    qualifying_visit,
     service_order,
 )
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
@@ -16,6 +15,7 @@ from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
 from engage.caregaps.people import aged_at_end, female
 from engage.caregaps.period import EVER, THE_PERIOD
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 
 visit = qualifying_visit(

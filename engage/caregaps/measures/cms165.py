@@ -1,4 +1,4 @@
-"""CMS165 Controlling high blood pressure (ControllingHighBloodPressureFHIR 0.1.000; measures.md §5)."""
+"""CMS165 Controlling high blood pressure (ControllingHighBloodPressureFHIR 0.1.000; measures.md §5, for 2026 §12)."""
 
 from engage.caregaps.facts import condition, encounter, observation, procedure
 from engage.caregaps.latest import LowestOnLastDay
@@ -11,6 +11,7 @@ from engage.caregaps.measures.shared import (
     PALLIATIVE,
     adult_outpatient_visit,
 )
+from engage.caregaps.measures.year2026 import in_2026
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import EVER, FIRST_SIX_MONTHS, THE_PERIOD
 from engage.caregaps.words import Words
@@ -27,14 +28,22 @@ HOSPITAL_CLASSES = (
 
 hypertension = condition(codes.ESSENTIAL_HYPERTENSION).overlapping_instants_of(FIRST_SIX_MONTHS)
 
-reading = (
+any_reading = (
     observation(codes.BLOOD_PRESSURE)
     .final()
-    .outside_stays(HOSPITAL_CLASSES)
     .latest(THE_PERIOD)
     .named("blood_pressure", "blood pressure", "presión arterial")
 )
-controlled = LowestOnLastDay(reading, (140, 90), Words("below 140/90", "por debajo de 140/90"))
+BELOW_140_90 = Words("below 140/90", "por debajo de 140/90")
+
+reading = any_reading.outside_stays(HOSPITAL_CLASSES)
+controlled = LowestOnLastDay(reading, (140, 90), BELOW_140_90)
+
+# In 2026 the day counts, not the visit the reading names.
+hospital_or_emergency = encounter(codes.ENCOUNTER_INPATIENT, codes.EMERGENCY_VISIT)
+controlled_in_2026 = in_2026(
+    LowestOnLastDay(any_reading.on_no_day_of(hospital_or_emergency), (140, 90), BELOW_140_90)
+)
 
 kidney_failure_or_pregnancy = (
     condition(
@@ -56,6 +65,8 @@ PREGNANCY_OR_KIDNEY = Exclusion(
     kidney_failure_or_pregnancy | kidney_treatment,
 )
 
+EXCLUSIONS = (HOSPICE, PALLIATIVE, FRAIL_66_OR_81, NURSING_HOME_66, PREGNANCY_OR_KIDNEY)
+
 MEASURE = Measure(
     id="CMS165",
     title=Words("Controlling high blood pressure", "Control de la presión arterial alta"),
@@ -67,8 +78,19 @@ MEASURE = Measure(
             groups=(
                 Group(
                     population=aged_at_end(18, 85) & adult_outpatient_visit & hypertension,
-                    exclusions=(HOSPICE, PALLIATIVE, FRAIL_66_OR_81, NURSING_HOME_66, PREGNANCY_OR_KIDNEY),
+                    exclusions=EXCLUSIONS,
                     numerator=controlled,
+                ),
+            ),
+        ),
+        2026: RuleSet(
+            version="2026.1",
+            artifact="ControllingHighBloodPressureFHIR",
+            groups=(
+                Group(
+                    population=in_2026(aged_at_end(18, 85) & adult_outpatient_visit & hypertension),
+                    exclusions=in_2026(EXCLUSIONS),
+                    numerator=controlled_in_2026,
                 ),
             ),
         ),

@@ -3,9 +3,7 @@
 from engage.caregaps.algebra import Patients, any_of
 from engage.caregaps.facts import (
     Facts,
-    RecentVisit,
     condition,
-    finished_visit,
     medication_order,
     observation,
     observation_not_done,
@@ -18,6 +16,7 @@ from engage.caregaps.measures import codes
 from engage.caregaps.measures import codes_behavior as more
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import THE_PERIOD
+from engage.caregaps.visits import RecentVisit, finished_visit
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words
 from engage.records.models import Status

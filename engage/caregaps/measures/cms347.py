@@ -5,11 +5,9 @@
 from engage.caregaps.algebra import Patients, any_of
 from engage.caregaps.facts import (
     Facts,
-    RecentVisit,
     adverse_event,
     allergy,
     condition,
-    finished_visit,
     medication_bounds,
     medication_not_ordered,
     medication_order,
@@ -24,6 +22,7 @@ from engage.caregaps.measures.shared import HOSPICE, PALLIATIVE
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import EVER, THE_PERIOD
 from engage.caregaps.units import mg_per_dl, percent
+from engage.caregaps.visits import RecentVisit, finished_visit
 from engage.caregaps.vocabulary import Codes
 from engage.caregaps.words import Words
 from engage.records.models import Status

@@ -1,11 +1,12 @@
 """CMS349 HIV screening (HIVScreeningFHIR 0.2.000; measures.md §13.2)."""
 
-from engage.caregaps.facts import RecentVisit, condition, finished_visit, observation
+from engage.caregaps.facts import condition, observation
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures import codes_behavior as more
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import EVER, THE_PERIOD
+from engage.caregaps.visits import RecentVisit, finished_visit
 from engage.caregaps.words import Words
 
 visit = finished_visit(

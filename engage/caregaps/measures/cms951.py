@@ -1,12 +1,13 @@
 """CMS951 Kidney health evaluation (KidneyHealthEvaluationFHIR 0.1.000; measures.md §7)."""
 
 from engage.caregaps import timing
-from engage.caregaps.facts import RecentVisit, condition, encounter, observation
+from engage.caregaps.facts import condition, encounter, observation
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE, PALLIATIVE
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import THE_PERIOD
+from engage.caregaps.visits import RecentVisit
 from engage.caregaps.words import Words
 from engage.records.models import Status
 

@@ -230,6 +230,13 @@ PHYSICAL_THERAPY = value_set(
 OCCUPATIONAL_THERAPY = value_set(
     "2.16.840.1.113883.3.526.3.1011", "occupational therapy evaluation", "evaluación de terapia ocupacional"
 )
+NUTRITION_SERVICES = value_set("2.16.840.1.113883.3.464.1003.1006", "nutrition visit", "visita de nutrición")
+NUTRITION_THERAPY = tuple(
+    cpt(code, "nutrition therapy", "terapia nutricional") for code in ("97802", "97803", "97804")
+)
+EMERGENCY_VISIT = value_set(
+    "2.16.840.1.113883.3.464.1003.101.12.1010", "emergency visit", "visita a emergencias"
+)
 OFFICE_VISIT_MINIMAL = cpt("99211", "short office visit", "consulta breve")
 
 # Falls

@@ -71,4 +71,3 @@ PREVENTIVE_GROUP_COUNSELING = value_set(
     "preventive group counseling",
     "consejería preventiva en grupo",
 )
-NUTRITION_SERVICES = value_set("2.16.840.1.113883.3.464.1003.1006", "nutrition visit", "visita de nutrición")

@@ -8,7 +8,6 @@ from engage.caregaps.facts import (
     medication_supply,
     observation,
     procedure,
-    qualifying_visit,
     service_order,
 )
 from engage.caregaps.latest import last_answer
@@ -16,6 +15,7 @@ from engage.caregaps.measure import Exclusion
 from engage.caregaps.measures import codes
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import EVER, THE_PERIOD, period_and_years_before
+from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.words import Words
 from engage.records.models import Status
 

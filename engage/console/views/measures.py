@@ -190,7 +190,7 @@ def born(low: int, high: int) -> dict[str, date]:
 def rules_in_words(measure: Measure) -> dict[str, Any]:
     """Who counts, who does not and what is hoped for, from the measure's own expressions."""
     year = clock.today().year
-    question = Question(Period.of(clock.today()), as_of=clock.today(), recent_visits=True)
+    question = Question.nightly(Period.of(clock.today()), clock.today())
     group = group_of(measure)
     return {
         "version": measure.rules(year).artifact,

@@ -14,6 +14,7 @@ NAVIGATION = (
     ("patients", "Patients", "/patients/", READERS),
     ("campaigns", "Campaigns", "/campaigns/", (*CAMPAIGNERS, Role.COORDINATOR)),
     ("measures", "Measures", "/measures/", EVERYONE),
+    ("delivery", "Delivery", "/delivery/", (*CAMPAIGNERS, Role.AUDITOR)),
     ("audit", "Audit", "/audit/", AUDITORS),
     ("setup", "Set-up", "/setup/", CAMPAIGNERS),
 )

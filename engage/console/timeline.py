@@ -78,7 +78,8 @@ def messages(patient: Patient, before: datetime) -> Iterator[Entry]:
             continue
         who = m.author.display_name if m.author else "Automatic text"
         note = m.get_state_display() + (f": {m.state_reason}" if m.state_reason else "")
-        yield Entry(m.created_at, "said", who, m.body, note, automatic=m.author is None and not m.safety)
+        automatic = m.author is None and not m.safety
+        yield Entry(m.created_at, "said", who, m.body, note, f"/messages/{m.pk}/", automatic)
 
 
 def tasks(patient: Patient, before: datetime) -> Iterator[Entry]:

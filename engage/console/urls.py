@@ -6,11 +6,13 @@ from engage.console.views import (
     audit,
     campaigns,
     closures,
+    delivery,
     home,
     inbox,
     measures,
     patients,
     poll,
+    receipts,
     setup,
     worklist,
 )
@@ -26,4 +28,6 @@ urlpatterns = [
     path("setup/", include(setup)),
     path("gaps/", include(closures)),
     path("poll/", include(poll)),
+    path("delivery/", include(delivery)),
+    path("messages/", include(receipts)),
 ]

@@ -59,7 +59,7 @@ def _sentence(
     if restored:
         return f"Sending is paused. {generation.RESTORED}"
     if down:
-        since = "has not started" if age is None else f"has been silent for {_ago(age)}"
+        since = "has not started" if age is None else f"has been silent for {ago(age)}"
         return f"No messages are going out: the sender {since}."
     if breaker is not None and breaker.state == Breaker.State.LOCKED:
         return f"Sending has stopped: {breaker.reason}"
@@ -68,7 +68,7 @@ def _sentence(
     return ""
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
     minutes = int(seconds // 60)
     if minutes < 1:
         return "less than a minute"

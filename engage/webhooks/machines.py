@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from engage.caregaps.models import GapRun
 from engage.inbox.models import Conversation
 from engage.lib import clock
-from engage.messaging import health
+from engage.messaging import health, switch
 from engage.messaging.models import Breaker, Heartbeat, Message
 from engage.worklist.models import Task
 
@@ -27,6 +27,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     try:
         sender = health.sender_state()
         cluster = health.age_of("cluster")
+        doing = delivery()
     except DatabaseError as error:
         return JsonResponse({"ready": False, "database": type(error).__name__}, status=503)
     silent = cluster is None or cluster > settings.HEARTBEAT_LATE + 60
@@ -35,8 +36,24 @@ def ready(request: HttpRequest) -> HttpResponse:
         "database": "ok",
         "queue": {"broker": broker(), "workers": "silent" if silent else "ok", "age": cluster},
         "sender": sender,
+        "delivery": doing,
     }
     return JsonResponse(facts, status=200 if facts["ready"] else 503)
+
+
+def delivery() -> dict[str, object]:
+    """What a person sees on the delivery page, cheap enough to be asked every few seconds: nothing that waits is counted."""
+    state, last = health.allowance(), health.last_callback()
+    unsettled = Message.objects.filter(state__in=(Message.State.IN_DOUBT, Message.State.NEEDS_REVIEW))
+    counts = dict(unsettled.values_list("state").annotate(n=Count("pk")))
+    return {
+        "in_doubt": counts.get(Message.State.IN_DOUBT, 0),
+        "needs_review": counts.get(Message.State.NEEDS_REVIEW, 0),
+        "rate": round(health.rate(), 2),
+        "segments_today": state.used,
+        "segments_a_day": state.limits.daily,
+        "last_callback": last.isoformat() if last else None,
+    }
 
 
 def broker() -> str:
@@ -87,6 +104,31 @@ class Collector:
             "engage_conversations_open", "Open conversations", "level", {str(k): float(n) for k, n in waiting}
         )
         yield gap_runs()
+        yield from capacity()
+
+
+def capacity() -> Iterator[GaugeMetricFamily]:
+    """The rate of the last minute, the sender's day, the switch, and when the carrier last spoke."""
+    state, last = health.allowance(), health.last_callback()
+    yield gauge(
+        "engage_send_rate", "Messages a second handed to the carrier, last minute", "", {"": health.rate()}
+    )
+    yield gauge(
+        "engage_segments_today",
+        "Of the carriers' day; counted where a day has a limit",
+        "",
+        {"": float(state.used)},
+    )
+    if state.limits.daily is not None:
+        yield gauge("engage_segments_a_day", "What a day allows", "", {"": float(state.limits.daily)})
+    yield gauge(
+        "engage_sending_stopped",
+        "1 while an operator has stopped all sending",
+        "",
+        {"": float(switch.current() is not None)},
+    )
+    age = (clock.machine_now() - last).total_seconds() if last else float("nan")
+    yield gauge("engage_callback_age_seconds", "Since the carrier last reported on a message", "", {"": age})
 
 
 def messages() -> Iterator[GaugeMetricFamily]:

@@ -1,12 +1,12 @@
 """What the gate must know beyond the message itself, read for a whole micro-batch in a fixed number of queries."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engage.messaging.models import Message
-from engage.messaging.rows import among, ask, moment, several, stored
+from engage.messaging.rows import Row, Statement, among, ask_all, moment, several, stored
 from engage.patients.models import Consent
 
 LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
@@ -16,6 +16,23 @@ REACHED = (Message.State.ACCEPTED, Message.State.SENT, Message.State.DELIVERED, 
 COUNTED = (
     f"m.accepted_at > %s AND m.state IN ({', '.join(repr(str(s)) for s in REACHED)})"
     f" OR m.state IN ({', '.join(repr(str(s)) for s in IN_FLIGHT)})"
+)
+# A phone in a record is a permission, but never takes back what the number's owner has said.
+CONSENTS = (
+    "SELECT address, channel, patient_id, decision FROM patients_consent"
+    " WHERE address {among} AND NOT (source = %s AND decision = %s) ORDER BY id"
+)
+ON_RECORD = (str(Consent.Source.EHR), str(Consent.Decision.GRANTED))
+CONVERSATIONS = (
+    "SELECT m.id, m.address, m.direction, m.body, m.created_at, m.accepted_at, t.purpose"  # noqa: S608
+    " FROM messaging_message m LEFT JOIN messaging_template t ON t.id = m.template_id"
+    f" WHERE m.address {{among}} AND (m.direction = 'in' AND m.created_at > %s OR {COUNTED})"
+)
+# "+": SQLite, which knows nothing of how many rows have no author, must not look for them first.
+TOUCHES = (
+    "SELECT m.id, m.patient_id, m.about, m.accepted_at FROM messaging_message m"  # noqa: S608
+    " WHERE m.patient_id {among} AND m.direction = 'out' AND +m.author_id IS NULL AND NOT m.safety"
+    f" AND ({COUNTED})"
 )
 
 
@@ -68,38 +85,32 @@ def purpose_of(message: Message) -> str:
 
 
 def gather(messages: Sequence[Message], now: datetime) -> Evidence:
-    """Three queries, whatever the number of messages."""
+    """Three queries, sent together, whatever the number of messages."""
     found = Evidence(now)
     own = {m.pk for m in messages if m.pk}
-    addresses = {m.address for m in messages if m.address}
-    patients = {m.patient_id for m in messages if m.patient_id}
-    if addresses:
-        _consents(found, addresses)
-        _conversations(found, addresses, own)
-    if patients:
-        _touches(found, patients, own)
+    addresses = several({m.address for m in messages if m.address})
+    patients = several({m.patient_id for m in messages if m.patient_id})
+    day, long_ago = stored(now - timedelta(hours=24)), stored(now - LOOK_BACK)
+    consents, conversations, touches = ask_all(
+        [
+            Statement(CONSENTS.format(among=among("text")), [addresses, *ON_RECORD]),
+            Statement(CONVERSATIONS.format(among=among("text")), [addresses, day, day]),
+            Statement(TOUCHES.format(among=among()), [patients, long_ago]),
+        ]
+    )
+    _consents(found, consents)
+    _conversations(found, conversations, own)
+    _touches(found, touches, own)
     return found
 
 
-def _consents(found: Evidence, addresses: set[str]) -> None:
-    # A phone in a record is a permission, but never takes back what the number's owner has said.
-    sql = (
-        "SELECT address, channel, patient_id, decision FROM patients_consent"  # noqa: S608
-        f" WHERE address {among('text')} AND NOT (source = %s AND decision = %s) ORDER BY id"
-    )
-    ehr = [str(Consent.Source.EHR), str(Consent.Decision.GRANTED)]
-    for address, channel, patient, decision in ask(sql, [several(addresses), *ehr]):
+def _consents(found: Evidence, rows: Iterable[Row]) -> None:
+    for address, channel, patient, decision in rows:
         found.revoked.setdefault((address, channel), []).append((patient, decision))
 
 
-def _conversations(found: Evidence, addresses: set[str], own: set[int]) -> None:
-    sql = (
-        "SELECT m.id, m.address, m.direction, m.body, m.created_at, m.accepted_at, t.purpose"  # noqa: S608
-        " FROM messaging_message m LEFT JOIN messaging_template t ON t.id = m.template_id"
-        f" WHERE m.address {among('text')} AND (m.direction = 'in' AND m.created_at > %s OR {COUNTED})"
-    )
-    day = stored(found.now - timedelta(hours=24))
-    for pk, address, direction, body, created, accepted, purpose in ask(sql, [several(addresses), day, day]):
+def _conversations(found: Evidence, rows: Iterable[Row], own: set[int]) -> None:
+    for pk, address, direction, body, created, accepted, purpose in rows:
         if direction == Message.Direction.IN:
             heard = moment(created) or found.now
             found.heard[address] = max(heard, found.heard.get(address, heard))
@@ -107,12 +118,7 @@ def _conversations(found: Evidence, addresses: set[str], own: set[int]) -> None:
             found.said[address].append(Said(body, moment(accepted) or found.now, purpose or ""))
 
 
-def _touches(found: Evidence, patients: set[int], own: set[int]) -> None:
-    # "+": SQLite, which knows nothing of how many rows have no author, must not look for them first.
-    sql = (
-        "SELECT m.id, m.patient_id, m.about, m.accepted_at FROM messaging_message m"  # noqa: S608
-        f" WHERE m.patient_id {among()} AND m.direction = 'out' AND +m.author_id IS NULL AND NOT m.safety AND ({COUNTED})"
-    )
-    for pk, patient, about, accepted in ask(sql, [several(patients), stored(found.now - LOOK_BACK)]):
+def _touches(found: Evidence, rows: Iterable[Row], own: set[int]) -> None:
+    for pk, patient, about, accepted in rows:
         if pk not in own:
             found.touches[patient].append(Touch(about, moment(accepted) or found.now))

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import orjson
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from engage.lib import clock, signing
 from engage.messaging import actions, pace, twilio, waiting
@@ -24,7 +24,7 @@ from engage.messaging.evidence import is_automated
 from engage.messaging.models import Attempt, Lane, Message
 from engage.messaging.policy import Allowed, Verdict, decide_many
 from engage.messaging.recording import Pair, accepted, record, sorted_out
-from engage.messaging.rows import ask, insert_rows, update_rows
+from engage.messaging.rows import Statement, ask_all, insert_rows, update_rows
 from engage.messaging.status import TOKEN
 from engage.messaging.stops import Stops
 from engage.messaging.transports import Answer, NotAccepted, NotAttempted, Parcel, Transport
@@ -59,7 +59,7 @@ def _claim(lanes: Sequence[Lane], stops: Stops, limit: int) -> Batch:
     fence = time.monotonic() + settings.LEASE * (1 - MARGIN) - settings.HTTP_TIMEOUT
     allowance = pace.hold(twilio.sender(), stops.stream_rates)
     stops.full_streams = allowance.full_streams()
-    rows = allowance.fit(_not_claimed_elsewhere(waiting.due(allowance.lanes(lanes), stops, limit)))
+    rows = allowance.fit(waiting.due(allowance.lanes(lanes), stops, limit))
     if not rows:
         return Batch()
     now = clock.now()
@@ -68,24 +68,6 @@ def _claim(lanes: Sequence[Lane], stops: Stops, limit: int) -> Batch:
     allowance.spend([m for m, v in judged if v.allowed])
     _leave([(m, v) for m, v in judged if not v.allowed], now)
     return Batch(parcels, len(rows))
-
-
-def _not_claimed_elsewhere(rows: list[Message]) -> list[Message]:
-    """Two senders must not claim two messages of one patient at once, or neither sees that the other uses up the day.
-
-    On SQLite a claim is alone anyway.
-    """
-    patients = sorted({m.patient_id for m in rows if m.patient_id and m.lane == Lane.BULK})
-    if connection.vendor != "postgresql" or not patients:
-        return rows
-    busy = {
-        row[0]
-        for row in ask(
-            "SELECT id FROM unnest(%s::bigint[]) AS id WHERE NOT pg_try_advisory_xact_lock(72, (id %% 2147483647)::int)",
-            [patients],
-        )
-    }
-    return [m for m in rows if m.lane != Lane.BULK or m.patient_id not in busy]
 
 
 def _take(allowed: list[tuple[Message, Allowed]], now: datetime, fence: float) -> list[Parcel]:
@@ -104,17 +86,17 @@ def _take(allowed: list[tuple[Message, Allowed]], now: datetime, fence: float) -
             for (message, _), secret in zip(allowed, tokens, strict=True)
         ],
     )
-    _mark_sending(allowed, now, machine, token, until)
+    made: dict[int, int] = dict(ask_all([attempts, _sending(allowed, now, machine, token, until)])[0])
     return [
-        _parcel(message, verdict, attempt, secret, now, fence)
-        for (message, verdict), attempt, secret in zip(allowed, attempts, tokens, strict=True)
+        _parcel(message, verdict, made[message.pk], secret, now, fence)
+        for (message, verdict), secret in zip(allowed, tokens, strict=True)
     ]
 
 
-def _mark_sending(
+def _sending(
     allowed: list[tuple[Message, Allowed]], now: datetime, machine: datetime, token: str, until: datetime
-) -> None:
-    update_rows(
+) -> Statement:
+    return update_rows(
         Message,
         {
             "state": State.SENDING,

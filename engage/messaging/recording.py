@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from engage.lib import clock
 from engage.messaging import errors
 from engage.messaging.models import Attempt, Message
-from engage.messaging.rows import update_rows
+from engage.messaging.rows import ask_all, update_rows
 from engage.messaging.status import SAID, Change, adopt
 from engage.messaging.transports import Accepted, Answer, Doubt, NotAccepted, NotAttempted, Parcel, Refused
 
@@ -93,7 +93,7 @@ def accepted(pairs: Sequence[Pair]) -> None:
         return
     sids = [(p, a.sid) for p, a in pairs if isinstance(a, Accepted)]
     machine = clock.machine_now()
-    written = update_rows(
+    messages = update_rows(
         Message,
         {
             "state": State.ACCEPTED,
@@ -106,12 +106,13 @@ def accepted(pairs: Sequence[Pair]) -> None:
         [(p.message_id, sid) for p, sid in sids],
         UNSETTLED_SQL,
     )
-    update_rows(
+    attempts = update_rows(
         Attempt,
         {"outcome": Outcome.ACCEPTED, "http_status": 201},
         ("provider_sid",),
         [(p.attempt_id, sid) for p, sid in sids],
     )
+    written = ask_all([messages, attempts])[0][0][0]
     if written < len(sids):
         _late(sids)
 

@@ -5,6 +5,7 @@ of a statement is always the same, so PostgreSQL plans it once for a connection 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -15,19 +16,51 @@ from django.db import connection, models
 Row = tuple[Any, ...]
 
 
-def ask(sql: str, parameters: Sequence[Any]) -> list[Row]:
-    """The rows of a statement whose text never changes. `%s` stands for a value, as everywhere in Django."""
-    if connection.queries_logged:  # whoever counts queries must see this one
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Text that never changes, and its values; `each`: run once for each row of values, which gives no rows back."""
+
+    sql: str
+    values: Sequence[Any]
+    each: bool = False
+
+
+def ask(sql: str, values: Sequence[Any]) -> list[Row]:
+    """The rows of one statement. `%s` stands for a value, as everywhere in Django."""
+    return ask_all([Statement(sql, values)])[0]
+
+
+def ask_all(statements: Sequence[Statement]) -> list[list[Row]]:
+    """The rows of each, in their order. PostgreSQL is sent all at once and waited for once."""
+    if connection.queries_logged or connection.vendor == "sqlite":  # whoever counts queries must see them
+        return [_one(s) for s in statements]
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    with connection.wrap_database_errors:
+        if len(statements) == 1:
+            return [_prepared(raw, statements[0]).fetchall()]
+        with raw.pipeline():
+            cursors = [_prepared(raw, statement) for statement in statements]
+            return [cursor.fetchall() for cursor in cursors]
+
+
+def _one(statement: Statement) -> list[Row]:
+    if statement.each:
         with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
+            cursor.executemany(statement.sql, statement.values)
+            return [(max(cursor.rowcount, 0),)]
+    if connection.queries_logged:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.values)
             return cursor.fetchall()
     connection.ensure_connection()
     raw: Any = connection.connection
     with connection.wrap_database_errors:
-        if connection.vendor == "sqlite":
-            return raw.execute(_for_sqlite(sql), _plain(parameters)).fetchall()
-        with _prepared_cursor()(raw) as cursor:
-            return cursor.execute(sql, parameters, prepare=True).fetchall()
+        return raw.execute(_for_sqlite(statement.sql), _plain(statement.values)).fetchall()
+
+
+def _prepared(raw: Any, statement: Statement) -> Any:
+    return _prepared_cursor()(raw).execute(statement.sql, statement.values, prepare=True)
 
 
 @cache
@@ -75,20 +108,19 @@ def update_rows(
     own: Sequence[str],
     rows: Sequence[Row],
     where: str = "",
-) -> int:
+) -> Statement:
     """Changes rows by their primary keys: `same` for all, `own` names the columns that differ.
 
-    Each of `rows` is (primary key, *own values); json comes as text. `where` is a condition in SQL on `t`. Gives the
-    number of rows changed.
+    Each of `rows` is (primary key, *own values); json comes as text. `where` is a condition in SQL on `t`. Answers with
+    the number of rows changed.
     """
-    if not rows:
-        return 0
     table, tail = model._meta.db_table, f" AND {where}" if where else ""
     fixed = [_value(model, name, value) for name, value in same.items()]
     if connection.vendor == "sqlite":
+        # Fifty rows by their keys are changed faster one after the other than joined to a list.
         sets = ", ".join(f"{name} = %s" for name in (*same, *own))
         sql = f"UPDATE {table} AS t SET {sets} WHERE t.id = %s{tail}"  # noqa: S608
-        return _each(sql, [(*fixed, *row[1:], row[0]) for row in rows])
+        return Statement(sql, [(*fixed, *row[1:], row[0]) for row in rows], each=True)
     sets = ", ".join([f"{n} = %s::{_type(model, n)}" for n in same] + [f"{n} = v.{n}" for n in own])
     names = ("id", *own)
     arrays = ", ".join(f"%s::{_type(model, n)}[]" for n in names)
@@ -96,16 +128,13 @@ def update_rows(
         f"WITH changed AS (UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS v({', '.join(names)})"  # noqa: S608
         f" WHERE t.id = v.id{tail} RETURNING 1) SELECT count(*) FROM changed"
     )
-    return int(ask(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])[0][0])
+    return Statement(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])
 
 
 def insert_rows(
     model: type[models.Model], same: Mapping[str, Any], own: Sequence[str], rows: Sequence[Row]
-) -> list[int]:
-    """New rows, their primary keys in the order given; what is not named takes the model's default.
-
-    The first of `own` must tell the rows apart.
-    """
+) -> Statement:
+    """New rows; what is not named takes the model's default. Answers with (the first of `own`, primary key) of each."""
     same = {**_defaults(model, {*same, *own}), **same}
     fixed = [_value(model, name, value) for name, value in same.items()]
     into = f"INSERT INTO {model._meta.db_table} ({', '.join((*own, *same))})"
@@ -113,21 +142,11 @@ def insert_rows(
     if connection.vendor == "sqlite":
         marks = f"({', '.join(['%s'] * (len(own) + len(same)))})"
         sql = f"{into} VALUES {', '.join([marks] * len(rows))} {back}"
-        made = ask(sql, [value for row in rows for value in (*row, *fixed)])
-    else:
-        arrays = ", ".join(f"%s::{_type(model, n)}[]" for n in own)
-        values = ", ".join([f"v.{n}" for n in own] + [f"%s::{_type(model, n)}" for n in same])
-        sql = f"{into} SELECT {values} FROM unnest({arrays}) AS v({', '.join(own)}) {back}"  # noqa: S608
-        made = ask(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])
-    ids: dict[Any, int] = dict(made)
-    return [ids[row[0]] for row in rows]
-
-
-def _each(sql: str, rows: Sequence[Row]) -> int:
-    """SQLite changes fifty rows by their keys faster one after the other than joined to a list."""
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, rows)
-        return max(cursor.rowcount, 0)
+        return Statement(sql, [value for row in rows for value in (*row, *fixed)])
+    arrays = ", ".join(f"%s::{_type(model, n)}[]" for n in own)
+    values = ", ".join([f"v.{n}" for n in own] + [f"%s::{_type(model, n)}" for n in same])
+    sql = f"{into} SELECT {values} FROM unnest({arrays}) AS v({', '.join(own)}) {back}"  # noqa: S608
+    return Statement(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])
 
 
 def _defaults(model: type[models.Model], given: set[str]) -> dict[str, Any]:

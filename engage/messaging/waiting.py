@@ -13,7 +13,7 @@ from django.db.models.base import ModelState
 
 from engage.lib import clock
 from engage.messaging.models import Lane, Message
-from engage.messaging.rows import among, ask, several, stored
+from engage.messaging.rows import Statement, among, ask, ask_all, several, stored
 from engage.messaging.stops import Stops
 
 # What the gate reads; a field it asks for that is not here costs a query for each row.
@@ -63,13 +63,12 @@ READ = (
 def due(lanes: Sequence[Lane], stops: Stops, limit: int) -> list[Message]:
     """Rows that may be claimed now, urgent ones first; locked against other senders where the database can."""
     ids: list[int] = []
-    for lane in lanes:
-        if len(ids) < limit:
-            ids += _due_in(lane, stops, limit - len(ids))
-    return picked(ids) if ids else []
+    for rows in ask_all([_due_in(lane, stops, limit) for lane in lanes]):
+        ids += [row[0] for row in rows]
+    return picked(ids[:limit], alone=True) if ids else []
 
 
-def _due_in(lane: Lane, stops: Stops, limit: int) -> list[int]:
+def _due_in(lane: Lane, stops: Stops, limit: int) -> Statement:
     """One seek in the index of waiting rows."""
     skip, excluded = _paused(lane, stops)
     locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
@@ -79,7 +78,7 @@ def _due_in(lane: Lane, stops: Stops, limit: int) -> list[int]:
         " AND (undo_until IS NULL OR undo_until <= %s) AND (retry_at IS NULL OR retry_at <= %s)"
         f"{skip} ORDER BY not_before, id LIMIT %s {locking}"
     )
-    return [row[0] for row in ask(sql, [int(lane), stored(clock.now()), machine, machine, *excluded, limit])]
+    return Statement(sql, [int(lane), stored(clock.now()), machine, machine, *excluded, limit])
 
 
 def _paused(lane: Lane, stops: Stops) -> tuple[str, list[Any]]:
@@ -99,13 +98,25 @@ def _ordered(values: Collection[int]) -> Any:
     return several(sorted(values))
 
 
-class Shape:
-    """How a row of the statement becomes a message with its relations."""
+# Two senders must not claim two messages of one patient at once, or neither sees that the other uses up the day. On SQLite a
+# claim is alone anyway.
+ALONE = (
+    "CASE WHEN messaging_message.lane = 2 AND messaging_message.patient_id IS NOT NULL"
+    " THEN pg_try_advisory_xact_lock(72, (messaging_message.patient_id %% 2147483647)::int) ELSE TRUE END"
+)
 
-    def __init__(self) -> None:
+
+class Shape:
+    """How a row of the statement becomes a message with its relations. `alone`: leaves out whose patient another claim
+    has in hand."""
+
+    def __init__(self, *, alone: bool) -> None:
         names = ("id", *READ)
         compiler = Message.objects.order_by().values_list(*names).query.get_compiler(connection=connection)
         self.sql = compiler.as_sql()[0] + f' WHERE "messaging_message"."id" {among()}'
+        self.alone = alone and connection.vendor == "postgresql"
+        if self.alone:
+            self.sql = self.sql.replace(" FROM ", f", {ALONE} FROM ", 1)
         self.converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self.compiler = compiler
         self.own = [(at, name) for at, name in enumerate(names) if "__" not in name]
@@ -114,6 +125,8 @@ class Shape:
 
     def read(self, ids: Sequence[int]) -> list[Message]:
         rows: Any = ask(self.sql, [several(ids)])
+        if self.alone:
+            rows = [row for row in rows if row[-1]]
         if self.converters:
             rows = self.compiler.apply_converters(rows, self.converters)
         shared: dict[tuple[str, int], models.Model] = {}
@@ -156,11 +169,11 @@ def made(model: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
 
 
 @cache
-def _shape(vendor: str) -> Shape:
-    return Shape()
+def _shape(vendor: str, *, alone: bool) -> Shape:
+    return Shape(alone=alone)
 
 
-def picked(ids: Sequence[int]) -> list[Message]:
+def picked(ids: Sequence[int], *, alone: bool = False) -> list[Message]:
     """Rows in the order of the ids given."""
-    rows = {m.pk: m for m in _shape(connection.vendor).read(ids)}
+    rows = {m.pk: m for m in _shape(connection.vendor, alone=alone).read(ids)}
     return [rows[pk] for pk in ids if pk in rows]

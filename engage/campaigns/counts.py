@@ -80,9 +80,13 @@ def preview(campaign: Campaign) -> Preview:
 
 def segments_of(campaign: Campaign, language: str) -> int:
     """Segments of all texts of the cadence together for a typical person; nothing for wording that is missing."""
-    keys = campaign.touches.filter(kind=Touch.Kind.TEXT).values_list("template_key", flat=True)
-    bodies = [t.body for key in keys if (t := templates.pick(key, language))]
-    return sum(templates.size_of(body).segments for body in bodies)
+    return sum(segments_of_touch(t, language) for t in campaign.touches.filter(kind=Touch.Kind.TEXT))
+
+
+def segments_of_touch(touch: Touch, language: str) -> int:
+    """Segments of one text; 0 where there is no wording in the language."""
+    wording = templates.pick(touch.template_key, language)
+    return templates.size_of(wording.body).segments if wording else 0
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ class Limits:
     reserve: float
 
     @property
+    def any(self) -> bool:
+        return self.rate is not None or self.daily is not None
+
+    @property
     def bulk_daily(self) -> int | None:
         """What a day has for bulk."""
         return None if self.daily is None else int(self.daily * (1 - self.reserve))
@@ -150,13 +154,12 @@ def hold(sender: str, stream_rates: Mapping[int, int]) -> Allowance:
     `stream_rates` is stream → messages a minute.
     """
     found = limits()
-    limited = found.rate is not None or found.daily is not None
-    names = [sender_name(sender)] if limited else []
+    names = [sender_name(sender)] if found.any else []
     names += [stream_name(pk) for pk in stream_rates]
     if not names:
         return Allowance(found)
     rows, now = _locked(names), clock.machine_now()
-    own = Meter(rows[sender_name(sender)], 1 / found.rate if found.rate else 0.0, now) if limited else None
+    own = Meter(rows[sender_name(sender)], 1 / found.rate if found.rate else 0.0, now) if found.any else None
     streams = {pk: Meter(rows[stream_name(pk)], 60 / rate, now) for pk, rate in stream_rates.items()}
     return Allowance(found, own, streams)
 

@@ -47,8 +47,8 @@ class Receipt:
 
     @property
     def cost(self) -> float:
-        """Dollars, when it was handed over; each try the carrier took costs once, and it takes one."""
-        return price(self.message.segments) if self.message.provider_sid else 0.0
+        """Dollars, when the carrier has taken it."""
+        return price(self.message.segments) if self.message.accepted_at else 0.0
 
     @property
     def tries(self) -> list[tuple[Attempt, str]]:
@@ -195,7 +195,7 @@ def _row(message: Message, consents: dict[tuple[str, str], list[Consent]]) -> di
         "wording": wording(message.template),
         "about": message.about,
         "segments": message.segments,
-        "dollars": round(price(message.segments), 4) if message.provider_sid else 0,
+        "dollars": round(price(message.segments), 4) if message.accepted_at else 0,
         "state": message.get_state_display(),
         "reason": message.state_reason,
         "judged": (message.verdict or {}).get("at", ""),

@@ -25,8 +25,8 @@ ROLES = {
     "nurse": ["/worklist/", "/inbox/"],
     "oncall": ["/worklist/"],
     "campaigns": ["/campaigns/", "/campaigns/new/", "/measures/", "/measures/CMS130/", "/setup/"],
-    "supervisor": ["/worklist/", "/audit/", "/setup/"],
-    "auditor": ["/audit/", "/patients/?q=rivera"],
+    "supervisor": ["/worklist/", "/audit/", "/setup/", "/delivery/", "/delivery/stop/"],
+    "auditor": ["/audit/", "/patients/?q=rivera", "/delivery/"],
     "otherclinic": ["/worklist/", "/inbox/"],
 }
 
@@ -51,6 +51,7 @@ def objects(stack):
         " 'running': Campaign.objects.filter(state='running').order_by('id').first().pk,"
         " 'unmatched': Conversation.objects.visible_to(User.objects.get(username='supervisor'))"
         ".filter(patient=None).first().pk,"
+        " 'sent': Message.objects.filter(state='delivered', clinic__slug='harbor', template__isnull=False).latest('id').pk,"
         " 'draft': Campaign.objects.filter(state='draft').first().pk}"
     )
     pages = {
@@ -59,6 +60,7 @@ def objects(stack):
             f"/worklist/{found['task']}/",
             f"/inbox/c/{found['urgent']}/",
             f"/gaps/{found['gap']}/close/",
+            f"/messages/{found['sent']}/",
         ],
         "supervisor": [f"/inbox/c/{found['unmatched']}/"],
         "campaigns": [

@@ -7,7 +7,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 
-from engage.campaigns import counts, editing, rehearsal
+from engage.campaigns import counts, editing, estimates, rehearsal
 from engage.campaigns.actions import CampaignError, unready
 from engage.campaigns.enrolling import chosen
 from engage.campaigns.models import Campaign, Touch
@@ -165,7 +165,8 @@ def campaign_count(request: StaffRequest, pk: int) -> HttpResponse:
     campaign = find(request.user, pk)
     context: dict[str, Any] = {"campaign": campaign}
     try:
-        context["preview"] = counts.preview(campaign)
+        context["preview"] = found = counts.preview(campaign)
+        context["estimate"] = estimates.if_started(campaign, found)
     except SegmentError as error:
         context["problem"] = str(error)
     name = "_count" if request.htmx else "count"

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 
 from engage.accounts.models import User
-from engage.campaigns import actions, cadence, counts
+from engage.campaigns import actions, cadence, counts, estimates
 from engage.campaigns.enrolling import zone_of
 from engage.campaigns.models import Campaign, Enrollment
 from engage.campaigns.segments import Segment, SegmentError
@@ -104,6 +104,7 @@ def campaign(request: StaffRequest, pk: int) -> HttpResponse:
         "ended": counts.ended(found),
         "coming": pictures.bars([(f"{day:%a %-d %b}", n, "") for day, n in coming]),
         "finish": counts.finish_at(found),
+        "estimate": estimates.still_to_come(found),
         "waiting": Message.objects.unsent().filter(stream=found.stream).count() if found.stream else 0,
         "cadence": cadence.sentence(found.touches.all()),
         "segment": segment_words(found),

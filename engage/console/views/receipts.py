@@ -49,7 +49,7 @@ def decisions(request: StaffRequest, message: Message) -> list[tuple[str, str, s
     """(decision, button, what it does), for those who may decide."""
     if message.state != Message.State.NEEDS_REVIEW or request.user.role not in CARE:
         return []
-    return [(key, *words) for key, words in DECISIONS.items()]
+    return [(key, *words) for key, words in DECISIONS.items() if key != "ask" or message.patient is not None]
 
 
 def gap_words(about: str) -> str:

@@ -12,6 +12,7 @@ from engage.caregaps.models import CareGap, Closure
 from engage.caregaps.period import Period
 from engage.lib import clock
 from engage.messaging.actions import suppress_about
+from engage.records import changes
 from engage.worklist.actions import close_about
 from engage.worklist.models import Outcome
 
@@ -42,6 +43,7 @@ def close_by_staff(
     check_evidence(gap, what, done_on, precision)
     with transaction.atomic():
         row = CareGap.objects.select_for_update().get(pk=gap.pk)
+        changes.note([row.patient_id])
         closure = Closure.objects.create(
             gap=row, what=what, done_on=done_on, precision=precision, place=place, known_by=known_by, note=note,
             message_id=message_id, recorded_by=by,
@@ -88,6 +90,7 @@ def withdraw_closure(closure: Closure, by: User) -> None:
     """Takes a closure back; the gap is open again unless another closure still stands. The next run looks afresh."""
     with transaction.atomic():
         row = CareGap.objects.select_for_update().get(pk=closure.gap_id)
+        changes.note([row.patient_id])
         if closure.withdrawn_at is None:
             closure.withdrawn_at = clock.now()
             closure.save(update_fields=["withdrawn_at"])
@@ -107,6 +110,7 @@ def defer(gap: CareGap, until: date, why: str, by: User) -> None:
         row = CareGap.objects.select_for_update().get(pk=gap.pk)
         if row.status not in (Status.OPEN, Status.DEFERRED):
             raise GapError("Only an open care gap can be put off.")
+        changes.note([row.patient_id])
         row.status, row.deferred_until, row.changed_at = Status.DEFERRED, until, clock.machine_now()
         row.save(update_fields=["status", "deferred_until", "changed_at"])
         suppress_about(row.about, "The care gap was put off.")

@@ -24,6 +24,7 @@ from engage.caregaps.words import listed
 if TYPE_CHECKING:
     from engage.caregaps.facts import Facts
 
+EVENTS = "records_event"
 Proof = tuple[int, "Facts"]  # the mark of a fact (facts.Mark) and the leaf that read it
 
 
@@ -54,9 +55,12 @@ class Question:
         self.by_reference, self.negation_by_profile = by_reference, negation_by_profile
         self.patients = patients
         self.answers: dict[Patients, BitMap] = {}
+        self.sets: dict[str, BitMap] = {}  # by query: measures ask the same in different words
         self.marked: dict[Facts, dict[int, int]] = {}
         self.births: dict[int, date] | None = None  # of the young children; see doses
         self.doses: dict[Any, Any] = {}  # their doses, by kind of record
+        # The table of facts, or a copy of those of some patients, who are then `among` (see asked).
+        self.events, self.among = EVENTS, ""
 
     @classmethod
     def nightly(cls, period: Period, as_of: date, patients: Collection[int] | None = None) -> "Question":
@@ -66,6 +70,17 @@ class Question:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.patients)
+
+    def strictly(self) -> "Question":
+        """The same without `recent_visits`; it shares what has been read."""
+        other = Question(
+            self.period, as_of=self.as_of, by_reference=self.by_reference, patients=self.patients,
+            gender_for_sex=self.gender_for_sex, negation_by_profile=self.negation_by_profile,
+        )  # fmt: skip
+        other.vocabulary, other.sets, other.events, other.among = (
+            self.vocabulary, self.sets, self.events, self.among,
+        )  # fmt: skip
+        return other
 
     @property
     def last_readable(self) -> int | None:
@@ -91,12 +106,24 @@ class Question:
             cursor.execute(sql)
             return cursor.fetchall()
 
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query that may be many, without holding them."""
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            while rows := cursor.fetchmany(20_000):
+                yield from rows
+
     def ids(self, sql: str) -> BitMap:
-        """The first column of a query as a set."""
-        return BitMap(array("I", [row[0] for row in self.rows(sql)]))
+        """The first column of a query as a set; asked once. Treat it as read-only."""
+        found = self.sets.get(sql)
+        if found is None:
+            found = self.sets[sql] = BitMap(array("I", [row[0] for row in self.rows(sql)]))
+        return found
 
     def only_patients(self, column: str) -> str:
-        """The restriction to `patients` as a condition, or nothing."""
+        """The restriction to the patients asked about as a condition, or nothing."""
+        if self.among:
+            return f" AND {column} IN ({self.among})"
         if self.patients is None:
             return ""
         return f" AND {column} IN ({','.join(str(int(p)) for p in self.patients) or 'NULL'})"

@@ -60,7 +60,12 @@ class Given:
             last_second(question.period.end),
         )
         day = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_lo ELSE e.end_lo END"
-        rows = question.rows(f"SELECT e.patient_id, {day}, e.id {source} AND {day} BETWEEN {low} AND {high}")
+        first, last = born_between(question)
+        of_children = f"SELECT id FROM patients_patient WHERE birth_date BETWEEN '{first}' AND '{last}'"  # noqa: S608
+        rows = question.rows(
+            f"SELECT e.patient_id, {day}, e.id {source} AND {day} BETWEEN {low} AND {high}"
+            f" AND e.patient_id IN ({of_children})"
+        )
         for patient, second, event in rows:
             if patient in born:
                 given = EPOCH + timedelta(days=second // 86_400)
@@ -209,14 +214,16 @@ def first(proof: Proof) -> int:
     return proof[0]
 
 
+def born_between(question: Question) -> tuple[date, date]:
+    """First and last birthday of those who turn two in the period."""
+    years = relativedelta(years=2)
+    return question.period.start - years, question.period.end - years
+
+
 def births(question: Question) -> dict[int, date]:
     """Birth dates, known to the day, of those who turn two in the period; read once for a question."""
     if question.births is None:
-        years = relativedelta(years=2)
-        rows = Patient.objects.filter(
-            birth_precision="day",
-            birth_date__range=(question.period.start - years, question.period.end - years),
-        )
+        rows = Patient.objects.filter(birth_precision="day", birth_date__range=born_between(question))
         if question.patients is not None:
             rows = rows.filter(pk__in=question.patients)
         question.births = dict(rows.values_list("pk", "birth_date"))  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
 """The leaves of the algebra: patients who have a fact of a kind, with codes, status and time. One indexed query each."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Self
 
 from django.utils.text import slugify
@@ -174,21 +175,30 @@ class Facts(Related, Patients):
     def evaluate(self, question: Question) -> BitMap:
         if question.patients is not None and self.times == 1:
             return BitMap(question.marks(self))  # one explained: what was found is asked for next
-        source = self.source(question)
-        if not source:
-            return BitMap()
         if self.times > 1:
-            often = f"GROUP BY {PATIENT} HAVING COUNT(*) >= {self.times}"
-            return question.ids(f"SELECT {PATIENT} {source} {often}")
-        return question.ids(f"SELECT DISTINCT {PATIENT} {source}")
+            source, patient = self.source(question), self.patient(question)
+            often = f"GROUP BY {patient} HAVING COUNT(*) >= {self.times}"
+            return question.ids(f"SELECT {patient} {source} {often}") if source else BitMap()
+        found = BitMap()
+        for code in self.codes:  # one query for each: many measures' lists have the same value sets in them
+            one = replace(self, codes=(code,))
+            if source := one.source(question):
+                found |= question.ids(f"SELECT DISTINCT {one.patient(question)} {source}")
+        return found
 
-    def marks(self, question: Question) -> dict[int, int]:
-        """patient id → mark of the latest such fact."""
-        source = self.source(question)
-        if not source:
+    def marks(self, question: Question, among: BitMap | None = None) -> dict[int, int]:
+        """patient id → mark of the latest such fact, of `among` only."""
+        source, patient = self.source(question), self.patient(question)
+        if not source or (among is not None and not among):
             return {}
-        sql = f"SELECT {PATIENT}, MAX({mark_of(self.kind)}) {source} GROUP BY {PATIENT}"
-        return dict(question.rows(sql))
+        if among is not None and len(among) * len(question.vocabulary.concepts(self.codes)) <= FEW:
+            source += f" AND e.patient_id IN ({numbers(among)})"
+        rows = question.stream(f"SELECT {patient}, MAX({mark_of(self.kind)}) {source} GROUP BY {patient}")
+        return dict(rows) if among is None else {one: mark for one, mark in rows if one in among}
+
+    def patient(self, question: Question) -> str:
+        """The patient's column. An index has those of one concept in order; of several SQLite must not hope for that."""
+        return "e.patient_id" if len(question.vocabulary.concepts(self.codes)) == 1 else PATIENT
 
     def source(self, question: Question) -> str:
         """FROM and WHERE of the query; "" when no concept of this database can match."""
@@ -196,12 +206,12 @@ class Facts(Related, Patients):
         values = question.vocabulary.concepts(self.values)
         if not concepts or (self.values and not values):
             return ""
-        conditions = [f"e.concept_id IN ({numbers(concepts)})", f"e.kind = {int(self.kind)}"]
+        conditions = [f"e.concept_id {one_of(concepts)}", f"e.kind = {int(self.kind)}"]
         conditions += [f"e.value_concept_id IN ({numbers(values)})"] if values else []
         conditions += self._of_its_own(question) + self._of_its_time(question)
         conditions += [other.sql(question) for other in self.beside]
         only = question.only_patients("e.patient_id")
-        return f"FROM records_event e WHERE {' AND '.join(conditions)}{only}"
+        return f"FROM {question.events} e WHERE {' AND '.join(conditions)}{only}"
 
     def _of_its_own(self, question: Question) -> list[str]:
         needs, lacks = self.needs, self.lacks
@@ -227,7 +237,7 @@ class Facts(Related, Patients):
             found.append(self.aged.sql(self.kind))
         return found
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Names the leaf in evidence."""
         return self.slug or slugify(self.codes[0].words.en).replace("-", "_")
@@ -251,7 +261,9 @@ class Facts(Related, Patients):
         return [self.narrowed(question).told(day, language)]
 
     def decided_by(self, question: Question, among: BitMap) -> dict[int, Proof]:
-        return {patient: (mark, self) for patient, mark in question.marks(self).items() if patient in among}
+        if question.patients is not None:  # one explained: what was found is asked for again
+            return {one: (mark, self) for one, mark in question.marks(self).items() if one in among}
+        return {patient: (mark, self) for patient, mark in self.marks(question, among).items()}
 
     def narrowed(self, question: Question) -> Self:
         """The same for the first of several codes that the patient has: "office visit", not a list of all visits."""
@@ -278,6 +290,7 @@ class Facts(Related, Patients):
         return low <= first and last <= high
 
 
+FEW = 40_000  # so many look-ups cost less than reading all facts of a kind
 # The plus keeps SQLite from walking the index by patient (the whole table) to save itself a sort: four times faster.
 PATIENT = "+e.patient_id"
 NOT_IN_A_STAY = (
@@ -294,6 +307,11 @@ def by_profile(traits: int) -> int:
 def numbers(values: object) -> str:
     """Integers for an IN list; sorted, so that a query's text is the same each night."""
     return ",".join(str(int(v)) for v in sorted(values))  # type: ignore[call-overload]
+
+
+def one_of(values: Collection[int]) -> str:
+    """SQL: equal to the one, or in the list."""
+    return f"= {numbers(values)}" if len(values) == 1 else f"IN ({numbers(values)})"
 
 
 # --- Builders ----------------------------------------------------------------------------------------------------

@@ -4,26 +4,30 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import date, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from pyroaring import BitMap
 
 from engage.audit.models import record
+from engage.caregaps import rolls
 from engage.caregaps.algebra import Question
+from engage.caregaps.asked import AMONG, EVENTS, copied
+from engage.caregaps.basis import Basis
+from engage.caregaps.basis import find as find_basis
 from engage.caregaps.measure import Measure
 from engage.caregaps.measures import MEASURES, NIGHTLY
 from engage.caregaps.models import GapRun
 from engage.caregaps.period import Period
 from engage.caregaps.reachability import settle_reachability
+from engage.caregaps.rolls import wholes
 from engage.caregaps.sorting import Sorted
 from engage.caregaps.tallies import write_tallies
 from engage.caregaps.vocabulary import MissingValueSet
 from engage.caregaps.writing import BY, Writer, carry_over
 from engage.lib import clock
-from engage.patients.models import Patient
-from engage.records import valuesets
+from engage.records import changes, valuesets
 from engage.worklist.actions import close_about, open_task
 from engage.worklist.models import Outcome, Reason, Task
 
@@ -46,14 +50,15 @@ class UnknownMeasure(ValueError):
 def find_gaps(
     as_of: date | None = None,
     measures: Sequence[str] | None = None,
-    full: bool = True,
+    full: bool = False,
     scheduled: bool = False,
     accept: bool = False,
     progress: Progress | None = None,
 ) -> GapRun:
     """Opens, keeps and closes gaps as of a business day (today when None); gives the run with its counts.
 
-    Every run is a full one for now: `full` is kept on the run. The run is STOPPED, with nothing written, when too much
+    Looks only at those for whom something changed since the last run, where that gives the same (see basis); at everybody
+    with `full`, or when it must, which `run.note` explains. The run is STOPPED, with nothing written, when too much
     would change since the last completed run of this year's rules and `accept` is False. A measure whose value set is
     missing is named in `run.note`; the others go on.
     Raises AlreadyRunning, UnknownMeasure.
@@ -62,9 +67,11 @@ def find_gaps(
     chosen = choose(measures)
     say = progress or (lambda line: None)
     valuesets.ensure()
-    run = begin(as_of, chosen, full=full, scheduled=scheduled)
+    run = begin(as_of, chosen, scheduled=scheduled)
     try:
-        work(run, chosen, as_of, accept=accept, say=say)
+        basis = base(run, chosen, as_of, full=full, all_of_them=not measures)
+        with nullcontext() if basis.patients is None else copied(basis.patients):
+            work(run, chosen, basis, accept=accept, say=say)
     except BaseException as error:
         fail(run, error)
         raise
@@ -73,7 +80,7 @@ def find_gaps(
 
 
 def nightly() -> None:
-    """The scheduled run; a night missed is caught up by the next, because every run looks at the whole record."""
+    """The scheduled run; a night missed is caught up by the next, which looks at all that changed since the last one."""
     try:
         find_gaps(scheduled=True)
     except AlreadyRunning as busy:
@@ -88,7 +95,7 @@ def choose(measures: Sequence[str] | None) -> list[Measure]:
 
 
 # --- one at a time ------------------------------------------------------------------------------------------------
-def begin(as_of: date, chosen: list[Measure], *, full: bool, scheduled: bool) -> GapRun:
+def begin(as_of: date, chosen: list[Measure], *, scheduled: bool) -> GapRun:
     """The run's row, of which the database allows one that is running."""
     holder = f"{socket.gethostname()}:{os.getpid()}"
     with transaction.atomic():
@@ -102,9 +109,7 @@ def begin(as_of: date, chosen: list[Measure], *, full: bool, scheduled: bool) ->
     rules = ",".join(sorted({m.rules(as_of.year).version for m in chosen}))
     try:
         with transaction.atomic():
-            return GapRun.objects.create(
-                as_of=as_of, rules=rules[:20], scheduled=scheduled, full=full, holder=holder
-            )
+            return GapRun.objects.create(as_of=as_of, rules=rules[:20], scheduled=scheduled, holder=holder)
     except IntegrityError:
         raise AlreadyRunning("Another run of find_gaps has just begun.") from None
 
@@ -139,33 +144,53 @@ def fail(run: GapRun, error: BaseException) -> None:
 
 
 # --- the work -----------------------------------------------------------------------------------------------------
-def work(run: GapRun, chosen: list[Measure], as_of: date, *, accept: bool, say: Progress) -> None:
-    groups, refused = sort(chosen, as_of, run, say)
+def base(run: GapRun, chosen: list[Measure], as_of: date, *, full: bool, all_of_them: bool) -> Basis:
+    """Whom the run looks at, kept on its row."""
+    found = find_basis(as_of, chosen, all_of_them=all_of_them, full=full, run=run)
+    run.full, run.basis, run.line = found.patients is None, found.rules, found.line
+    run.note = f"Looked at everybody: {found.why_all}." if found.why_all else ""
+    run.save(update_fields=["full", "basis", "line", "note"])
+    return found
+
+
+def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say: Progress) -> None:
+    groups, refused = sort(chosen, basis, run, say)
+    if refused:
+        run.line = None  # a measure was left out: no basis for the next run
+    notes = [*refused, *filter(None, [run.note])]
     if not groups and refused:
         end(run, GapRun.State.FAILED, " ".join(refused))
         return
     if too_much := None if accept else stop_reason(run, groups):
         stop(run, too_much)
         return
+    whole = wholes(groups, basis.before, basis.patients)
     for group in groups:
-        write(run, group, as_of, say)
-    write_tallies(run, groups)
+        write(run, group, say)
+    run.unchanged = max(0, sum(one.rows for one in whole) - run.opened - run.excluded)
+    say("Counting…")
+    write_tallies(run, whole)
     say("Looking for patients nobody can reach…")
-    settle_reachability()
+    settle_reachability(AMONG if basis.patients is not None else "")
     with transaction.atomic():
-        end(run, GapRun.State.COMPLETED, " ".join(refused))
+        rolls.write(run, whole)
+        end(run, GapRun.State.COMPLETED, " ".join(notes))
         close_about(ABOUT, Outcome.BY_SYSTEM, "A later run was completed.", by=BY)
         record(BY, "gaps.run", run, opened=run.opened, closed=run.closed, excluded=run.excluded)
+    if run.line:
+        changes.forget(run.line)
 
 
-def sort(chosen: list[Measure], as_of: date, run: GapRun, say: Progress) -> tuple[list[Sorted], list[str]]:
+def sort(chosen: list[Measure], basis: Basis, run: GapRun, say: Progress) -> tuple[list[Sorted], list[str]]:
     """Every group of the measures as of the day, and a sentence for each measure that cannot run."""
-    period = Period.of(as_of)
-    question = Question.nightly(period, as_of)
-    strict = Question(period, as_of=as_of, gender_for_sex=True)
-    strict.vocabulary = question.vocabulary
-    living = Patient.objects.living().filter(merged_into=None)
-    everyone = BitMap(living.values_list("pk", flat=True).iterator())
+    period = Period.of(run.as_of)
+    question = Question.nightly(period, run.as_of)
+    if basis.patients is not None:
+        question.events, question.among = EVENTS, AMONG
+    strict = question.strictly()
+    living = "SELECT id FROM patients_patient WHERE active AND NOT deceased AND merged_into_id IS NULL"
+    everyone = question.ids(living + question.only_patients("id"))
+    run.looked_at = len(everyone) if basis.patients is None else len(basis.patients)
     groups: list[Sorted] = []
     refused: list[str] = []
     for measure in chosen:
@@ -209,12 +234,12 @@ def stop(run: GapRun, reason: str) -> None:
             )  # fmt: skip
 
 
-def write(run: GapRun, group: Sorted, as_of: date, say: Progress) -> None:
+def write(run: GapRun, group: Sorted, say: Progress) -> None:
     moved = carry_over(group)
     beat(run, moved)
-    writer = Writer(group, as_of, run)
+    writer = Writer(group, run.as_of, run)
     done = 0
-    for rows in writer.write(group.changes(as_of)):
+    for rows in writer.write(group.changes(run.as_of)):
         beat(run, rows)
         done += rows
         say(f"{group.measure.id}: {done:,} rows written")
@@ -223,11 +248,22 @@ def write(run: GapRun, group: Sorted, as_of: date, say: Progress) -> None:
     run.closed += written.closed
     run.excluded += written.excluded
     run.written += written.written + moved
-    run.unchanged += max(0, len(group.open) + len(group.excluded) - written.opened - written.excluded)
+    group.forget()
 
 
 def end(run: GapRun, state: str, note: str) -> None:
     run.state, run.note, run.finished_at = state, note, clock.machine_now()
     run.save(
-        update_fields=["state", "note", "finished_at", "opened", "closed", "excluded", "unchanged", "written"]
+        update_fields=[
+            "state",
+            "note",
+            "finished_at",
+            "opened",
+            "closed",
+            "excluded",
+            "unchanged",
+            "written",
+            "looked_at",
+            "line",
+        ]
     )

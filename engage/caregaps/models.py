@@ -129,6 +129,11 @@ class GapRun(models.Model):
     unchanged = models.PositiveIntegerField(default=0)
     written = models.PositiveIntegerField(default=0)
     note = models.TextField(blank=True)
+    looked_at = models.PositiveIntegerField(default=0)  # patients
+    basis = models.CharField(max_length=32, blank=True)  # what the answers depend on besides the record
+    line = models.BigIntegerField(
+        null=True
+    )  # changes noted below it are the next run's; None: no basis for it
 
     class Meta:
         constraints = [
@@ -150,6 +155,16 @@ class GapRun(models.Model):
             f"{self.opened:,} opened, {self.closed:,} closed by record, {self.excluded:,} excluded, "
             f"{self.unchanged:,} unchanged, {self.written:,} rows written, {self.seconds:.0f} s"
         )
+
+
+class Roll(models.Model):
+    """The patients of one population as the last completed run left it, a serialized bitmap (see rolls)."""
+
+    run = models.ForeignKey(GapRun, on_delete=models.CASCADE, related_name="rolls")
+    measure = models.CharField(max_length=10)
+    group = models.PositiveSmallIntegerField(default=1)
+    population = models.CharField(max_length=12)
+    patients = models.BinaryField()
 
 
 class MeasureTally(models.Model):

@@ -27,8 +27,7 @@ class Aged(Patients):
             f" OR (birth_precision = 'year' AND birth_date <= '{last_whole(last, 'year')}')"
         )
         sql = "SELECT id FROM patients_patient"
-        # "Not before" rather than "from … on": reading the table once beats the index on birth dates five times over.
-        sql += f" WHERE NOT birth_date < '{first}' AND ({by_precision})"
+        sql += f" WHERE birth_date BETWEEN '{first}' AND '{last}' AND ({by_precision})"
         return question.ids(sql + question.only_patients("id"))
 
     def born_between(self, question: Question) -> tuple[date, date]:

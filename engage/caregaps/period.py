@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from dateutil.relativedelta import relativedelta
 
@@ -71,6 +72,7 @@ class Window:
         first, last = self.days(period, as_of)
         return first_second(first), last_second(last)
 
+    @lru_cache(maxsize=50_000)  # noqa: B019 - windows are constants of the measures
     def covered_until(self, day: date, period: Period) -> int:
         """The last year whose window still holds a fact of that day."""
         year, step = period.start.year, 0

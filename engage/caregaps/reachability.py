@@ -1,8 +1,11 @@
 """A patient who is due and whom nobody can reach is a task for a person, not a silent skip."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.expressions import RawSQL
 
 from engage.audit.models import AuditEvent, event
 from engage.caregaps.models import CareGap
@@ -17,20 +20,26 @@ SUMMARY = "Due for care, and nobody can reach this patient: find a phone number 
 DAYS = 7
 
 
-def settle_reachability() -> tuple[int, int]:
-    """Opens and closes "no way to reach" tasks so that they match the record; gives (opened, closed)."""
-    due = Patient.objects.filter(gaps__status=CareGap.Status.OPEN)
-    lonely = set(unreachable(due).order_by().values_list("pk", flat=True))
-    asked = set(
-        Task.objects.open()
-        .filter(reason=Reason.NO_WAY_TO_REACH, about__startswith="patient:", opened_by=BY)
-        .values_list("patient_id", flat=True)
+def settle_reachability(among: str = "") -> tuple[int, int]:
+    """Opens and closes "no way to reach" tasks so that they match the record; gives (opened, closed).
+
+    `among`: SQL of the patients to look at, "" everybody.
+    """
+    due = Exists(CareGap.objects.filter(patient=OuterRef("pk"), status=CareGap.Status.OPEN))
+    lonely = set(some(unreachable().filter(due), "pk", among).order_by().values_list("pk", flat=True))
+    tasks = Task.objects.open().filter(
+        reason=Reason.NO_WAY_TO_REACH, about__startswith="patient:", opened_by=BY
     )
+    asked = set(some(tasks, "patient_id", among).values_list("patient_id", flat=True))
     opened = sum(open_tasks(part) for part in batches(sorted(lonely - asked), 1_000))
     over = [f"patient:{pk}" for pk in asked - lonely]
     why = "The patient can be reached now, or nothing is due."
     closed = close_about(over, Outcome.BY_SYSTEM, why, by=BY, reasons=[Reason.NO_WAY_TO_REACH]) if over else 0
     return opened, closed
+
+
+def some(rows: QuerySet[Any], column: str, among: str) -> QuerySet[Any]:
+    return rows.filter(**{f"{column}__in": RawSQL(among, [])}) if among else rows  # noqa: S611
 
 
 def open_tasks(patients: list[int]) -> int:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Question
@@ -84,7 +85,7 @@ class Sorted:
         found: dict[int, int] = {}
         for index, (leaf, holds) in enumerate(self.group.numerator.branches()):
             among = self.open - self.question.ask(holds)
-            pack(found, index, self.question.marks(leaf.any_time()), among)
+            pack(found, index, leaf.any_time().marks(self.question, among))
         return found
 
     @cached_property
@@ -133,6 +134,11 @@ class Sorted:
         leaf, mark = leaves[packed_mark & ((1 << LEAF_BITS) - 1)], Mark.read(packed_mark >> LEAF_BITS)
         return {"what": leaf.tag, "event": mark.event, "day": mark.day.isoformat() if mark.day else None}
 
+    def forget(self) -> None:
+        """Lets go of what only writing needed: with a million patients, all groups' evidence does not fit in memory."""
+        for name in ("last", "closing", "why_excluded"):
+            self.__dict__.pop(name, None)
+
     # --- comparing ----------------------------------------------------------------------------------------
     def target(self, patient: int) -> tuple[str, str]:
         """(status, closed by) as it should be."""
@@ -167,11 +173,15 @@ class Sorted:
             return None
         return Change(patient, was, was_key, status, closed_by, key)
 
-    def rows(self) -> QuerySet[CareGap]:
+    def everybodys(self) -> QuerySet[CareGap]:
         """This period's stored rows."""
         return CareGap.objects.filter(
             measure=self.measure.id, group=self.group.number, period_start=self.question.period.start
         )
+
+    def rows(self) -> QuerySet[CareGap]:
+        """Those of the patients asked about."""
+        return among(self.everybodys(), self.question)
 
     def stored(self) -> list[tuple[int, str, date | None, str]]:
         """(patient id, status, deferred until, evidence key) of this period's rows."""
@@ -179,10 +189,14 @@ class Sorted:
 
     def turnover(self) -> tuple[int, int]:
         """(gaps that would open or close, gaps open now)."""
-        live = BitMap(
-            self.rows().filter(status__in=(Status.OPEN, Status.DEFERRED)).values_list("patient_id", flat=True)
-        )
-        return len(self.open - live) + len(live - self.open), len(live)
+        on = {"status__in": (Status.OPEN, Status.DEFERRED)}
+        live = BitMap(self.rows().filter(**on).values_list("patient_id", flat=True))
+        return len(self.open ^ live), self.everybodys().filter(**on).count()
+
+
+def among(rows: QuerySet[CareGap], question: Question) -> QuerySet[CareGap]:
+    """The rows of the patients a question is about."""
+    return rows.filter(patient_id__in=RawSQL(question.among, [])) if question.among else rows  # noqa: S611
 
 
 def packed(expression: Patients, question: Question, among: BitMap) -> dict[int, int]:
@@ -194,11 +208,11 @@ def packed(expression: Patients, question: Question, among: BitMap) -> dict[int,
     return {patient: mark << LEAF_BITS | places.get(leaf, 0) for patient, (mark, leaf) in decided.items()}
 
 
-def pack(found: dict[int, int], index: int, marks: dict[int, int], among: BitMap) -> None:
+def pack(found: dict[int, int], index: int, marks: dict[int, int]) -> None:
     """Adds one leaf's marks to those found, keeping each patient's latest."""
     for patient, mark in marks.items():
         value = mark << LEAF_BITS | index
-        if patient in among and value > found.get(patient, 0):
+        if value > found.get(patient, 0):
             found[patient] = value
 
 

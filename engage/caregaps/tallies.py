@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from pyroaring import BitMap
 
 from engage.caregaps.models import GapRun, MeasureTally, OpenTally
-from engage.caregaps.sorting import Sorted
+from engage.caregaps.rolls import Whole
 
 By = OpenTally.By
 BANDS = ((0, 17), (18, 39), (40, 49), (50, 59), (60, 69), (70, 79), (80, 130))
@@ -39,7 +39,7 @@ class Cell:
 Cells = dict[Cell, BitMap]
 
 
-def write_tallies(run: GapRun, groups: list[Sorted]) -> None:
+def write_tallies(run: GapRun, groups: list[Whole]) -> None:
     """The run's counts; who has the open gaps is kept for the last run only."""
     cells = patients_in_cells(run.as_of)
     clinics: dict[int | None, BitMap] = defaultdict(BitMap)
@@ -49,7 +49,7 @@ def write_tallies(run: GapRun, groups: list[Sorted]) -> None:
         tally(run, group, clinic, patients) for group in groups for clinic, patients in clinics.items()
     )
     with transaction.atomic():
-        OpenTally.objects.filter(measure__in={group.measure.id for group in groups}).delete()
+        OpenTally.objects.filter(measure__in={group.sorted.measure.id for group in groups}).delete()
         OpenTally.objects.bulk_create(row for group in groups for row in open_tallies(run, group, cells))
 
 
@@ -82,14 +82,14 @@ def band_key(place: int) -> str:
     return "{}-{}".format(*BANDS[place])
 
 
-def tally(run: GapRun, group: Sorted, clinic: int | None, patients: BitMap) -> MeasureTally:
+def tally(run: GapRun, group: Whole, clinic: int | None, patients: BitMap) -> MeasureTally:
     """A gap that staff closed counts as open nowhere, but is in no numerator: the record does not show it."""
     counted = group.counted
     return MeasureTally(
         run=run,
         clinic_id=clinic,
-        measure=group.measure.id,
-        group=group.group.number,
+        measure=group.sorted.measure.id,
+        group=group.sorted.group.number,
         initial_population=counted.initial.intersection_cardinality(patients),
         denominator=counted.denominator.intersection_cardinality(patients),
         excluded=counted.excluded.intersection_cardinality(patients),
@@ -99,7 +99,7 @@ def tally(run: GapRun, group: Sorted, clinic: int | None, patients: BitMap) -> M
     )
 
 
-def open_tallies(run: GapRun, group: Sorted, cells: Cells) -> Iterator[OpenTally]:
+def open_tallies(run: GapRun, group: Whole, cells: Cells) -> Iterator[OpenTally]:
     """The open gaps of each clinic by clinician, language and age."""
     counts: Counter[tuple[int | None, By, str]] = Counter()
     for cell, patients in cells.items():
@@ -108,6 +108,6 @@ def open_tallies(run: GapRun, group: Sorted, cells: Cells) -> Iterator[OpenTally
                 counts[cell.clinic, by, key] += number
     for (clinic, by, key), number in counts.items():
         yield OpenTally(
-            run=run, clinic_id=clinic, measure=group.measure.id, group=group.group.number, by=by, key=key,
+            run=run, clinic_id=clinic, measure=group.sorted.measure.id, group=group.sorted.group.number, by=by, key=key,
             open_gaps=number,
         )  # fmt: skip

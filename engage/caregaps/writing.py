@@ -15,7 +15,7 @@ from django.db import transaction
 
 from engage.audit.models import AuditEvent, event
 from engage.caregaps.models import CareGap, GapRun
-from engage.caregaps.sorting import Change, Sorted
+from engage.caregaps.sorting import Change, Sorted, among
 from engage.lib import bulk, clock
 from engage.messaging.actions import suppress_about
 from engage.patients.models import Patient
@@ -49,7 +49,7 @@ class Written:
 
 def carry_over(group: Sorted) -> int:
     """A new period: what is open, put off or excluded moves on with it, and keeps its messages and tasks."""
-    rows = CareGap.objects.filter(measure=group.measure.id, group=group.group.number)
+    rows = among(CareGap.objects.filter(measure=group.measure.id, group=group.group.number), group.question)
     start = group.question.period.start
     live = rows.filter(period_start__lt=start, status__in=(Status.OPEN, Status.DEFERRED, Status.EXCLUDED))
     there = rows.filter(period_start=start).values("patient_id")

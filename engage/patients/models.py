@@ -93,7 +93,7 @@ class Patient(models.Model):
             models.Index(fields=["clinic", "search_name"]),
             models.Index(fields=["search_name"]),
             models.Index(fields=["mrn"]),
-            models.Index(fields=["birth_date"]),
+            models.Index(fields=["birth_date", "birth_precision"]),
         ]
 
     def __str__(self) -> str:

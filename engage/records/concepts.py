@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 from engage.fhir import elements
 from engage.lib import bulk
+from engage.records import changes
 from engage.records.models import Coding, Concept
 
 CACHE_LIMIT = 100_000
@@ -74,6 +75,7 @@ def set_codings(concept: Concept, found: elements.Concept) -> None:
     Concept.objects.filter(pk=concept.pk).update(display=found.display or "Not coded")
     Coding.objects.filter(concept=concept).delete()
     Coding.objects.bulk_create(Coding(concept=concept, system=s, code=c) for s, c in found.codings)
+    changes.note_all_with(concept.pk)
 
 
 def members(oid: str) -> set[int]:

@@ -21,7 +21,9 @@ class Command(BaseCommand):
             "--measure", action="append", metavar="ID", help="only this measure; may be repeated"
         )
         parser.add_argument(
-            "--full", action="store_true", help="look at every patient (every run does for now)"
+            "--full",
+            action="store_true",
+            help="look at every patient, not only at those for whom something changed",
         )
         parser.add_argument("--accept", action="store_true", help="go on although much would change")
 
@@ -29,7 +31,11 @@ class Command(BaseCommand):
         progress = self.stderr.write if self.stderr.isatty() else None
         try:
             run = find_gaps(
-                options["as_of"], options["measure"], full=True, accept=options["accept"], progress=progress
+                options["as_of"],
+                options["measure"],
+                full=options["full"],
+                accept=options["accept"],
+                progress=progress,
             )
         except (AlreadyRunning, UnknownMeasure) as refusal:
             raise CommandError(str(refusal)) from None

@@ -206,6 +206,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
+# The measures of the nightly run, comma-separated; empty: those of caregaps.measures.NIGHTLY.
+NIGHTLY_MEASURES: tuple[str, ...] = tuple(env.list("NIGHTLY_MEASURES", default=[]))
 DEMO_PASSWORD = str(env("DEMO_PASSWORD", default=""))
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours

@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+
+# The mechanics of nights and worklists are tested on three measures; test_nightly.py asks all ten of a default run.
+FEW_MEASURES = ("CMS125", "CMS130", "CMS165")
+settings.NIGHTLY_MEASURES = FEW_MEASURES
+os.environ.setdefault("NIGHTLY_MEASURES", ",".join(FEW_MEASURES))
 
 DATA = Path(os.environ.get("ENGAGE_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")))
 STRICT = os.environ.get("CI_STRICT") == "1"

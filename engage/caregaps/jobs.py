@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import date, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -88,10 +89,11 @@ def nightly() -> None:
 
 
 def choose(measures: Sequence[str] | None) -> list[Measure]:
-    unknown = [name for name in measures or () if name not in MEASURES]
+    measures = measures or settings.NIGHTLY_MEASURES or NIGHTLY
+    unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise UnknownMeasure(f"There is no measure {', '.join(unknown)}; there are {', '.join(MEASURES)}.")
-    return [m for m in MEASURES.values() if m.id in (measures or NIGHTLY)]
+    return [m for m in MEASURES.values() if m.id in measures]
 
 
 # --- one at a time ------------------------------------------------------------------------------------------------

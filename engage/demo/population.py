@@ -11,19 +11,14 @@ from random import Random
 from typing import Any
 
 from engage.accounts.models import Clinic
-from engage.demo import bulk, names
+from engage.demo import bulk, care, names
+from engage.demo.care import CPT, CVX, ICD10, LOINC, RXNORM, SNOMED
 from engage.lib import clock, text
 from engage.patients.models import Consent, ContactPoint, Patient, Practitioner
 from engage.records.models import Coding, Concept, Event, Kind, Source, Status, Trait
 
 SOURCE = "demo"
 EPOCH = date(1970, 1, 1).toordinal()
-LOINC, SNOMED, CPT = "http://loinc.org", "http://snomed.info/sct", "http://www.ama-assn.org/go/cpt"
-ICD10, RXNORM, CVX = (
-    "http://hl7.org/fhir/sid/icd-10-cm",
-    "http://www.nlm.nih.gov/research/umls/rxnorm",
-    "http://hl7.org/fhir/sid/cvx",
-)
 CODES = {
     "visit": (CPT, "99213", "Office visit"),
     "checkup": (CPT, "99396", "Preventive visit"),
@@ -44,6 +39,7 @@ CODES = {
     "mastectomy": (SNOMED, "14693006", "Mastectomy, both breasts"),
     "colectomy": (SNOMED, "26390003", "Total colectomy"),
     "hospice": (SNOMED, "385763009", "Hospice care"),
+    **care.CODES,
 }
 EVENT_FIELDS = (
     "id", "source", "kind", "fhir_id", "patient", "concept", "status", "traits", "start_lo", "start_hi", "end_lo",
@@ -91,6 +87,7 @@ class Population:
 
     def __init__(self, seed: int, clinics: list[Clinic], today: date) -> None:
         self.random = Random(seed)  # noqa: S311 - a demonstration wants to be repeatable
+        self.care = Random(seed + 1)  # noqa: S311 - a stream of its own, so that more care changes nobody else
         self.clinics = clinics
         self.today = today
         self.now = clock.machine_now()
@@ -227,6 +224,11 @@ class Population:
                 yield self.event(person, Kind.IMMUNIZATION, "flu", days, Status.COMPLETED)
         yield from self.screenings(person, visits)
         yield from self.exclusions(person)
+        for given in care.plan(person, diabetic, visits, self.today, self.care):
+            yield self.event(
+                person, given.kind, given.name, given.days, given.status, traits=given.traits, value=given.value,
+                unit=given.unit, hour=10,
+            )  # fmt: skip
 
     def visits(self, person: Person) -> list[int]:
         """Days ago of the visits of about three years; one in six has not been seen for long."""
@@ -245,7 +247,13 @@ class Population:
         for name, has in found:
             if has:
                 yield self.event(
-                    person, Kind.CONDITION, name, r.randrange(400, 4000), Status.ACTIVE, open_end=True
+                    person,
+                    Kind.CONDITION,
+                    name,
+                    r.randrange(400, 4000),
+                    Status.ACTIVE,
+                    traits=Trait.VERIFIED | Trait.PROBLEM_LIST,
+                    open_end=True,
                 )
         if hypertensive and r.random() < 0.6:
             yield self.event(
@@ -304,11 +312,12 @@ class Population:
     def event(
         self, person: Person, kind: Kind, name: str, days: int, status: Status, *, traits: int = 0,
         value: float | None = None, value2: float | None = None, unit: str = "", minutes: int = 0,
-        open_end: bool = False,
+        open_end: bool = False, hour: int | None = None,
     ) -> tuple[Any, ...]:  # fmt: skip
         """One row: `days` ago, at an hour when clinics are open."""
+        hour = self.random.randrange(8, 17) if hour is None else hour
         pk, self.next_event = self.next_event, self.next_event + 1
-        start = (self.today.toordinal() - EPOCH - days) * 86_400 + self.random.randrange(8, 17) * 3_600
+        start = (self.today.toordinal() - EPOCH - days) * 86_400 + hour * 3_600
         end = 2**53 if open_end else start + minutes * 60
         offset = -300 if person.clinic.state != "AZ" else -420
         return (

@@ -32,6 +32,7 @@ from engage.worklist.models import Outcome, Task
 
 DAYS = 21
 REPLY_SHARE = 0.22
+DONE_ELSEWHERE = ("CMS125", "CMS130")  # what patients tell of, and what a date of the last year closes
 
 
 @contextmanager
@@ -207,7 +208,8 @@ class Story:
 
     def record_closure(self, conversation: Conversation, heard: Message, user: User) -> None:
         """Staff record what the patient said, with a date, and the gap closes."""
-        gap = CareGap.objects.open().filter(patient=conversation.patient).order_by("measure").first()
+        told = CareGap.objects.open().filter(patient=conversation.patient, measure__in=DONE_ELSEWHERE)
+        gap = told.order_by("measure").first()
         closers = MEASURES[gap.measure].closers_of(gap.group) if gap else []
         if gap is None or not closers:
             return

@@ -17,6 +17,7 @@ JOBS = (
     Job("advance campaigns", "engage.campaigns.jobs.advance", minutes=5),
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
+    Job("draw the week's samples", "engage.inbox.jobs.draw_samples", minutes=60),
     Job("recover lost replies", "engage.webhooks.jobs.recover_inbound", minutes=5),
     Job("heartbeat of the cluster", "engage.messaging.jobs.cluster_heartbeat", minutes=1),
 )

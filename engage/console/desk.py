@@ -41,6 +41,7 @@ SHAPES: dict[str, tuple[str, str, str]] = {
     Reason.DELIVERY_REVIEW: ("◇", "Delivered?", "info"),
     Reason.NO_TEMPLATE: ("◇", "No wording", "info"),
     Reason.CHECK_DECEASED: ("◆", "Reported deceased", "attention"),
+    Reason.SAMPLE: ("◇", "Check sample", "info"),
     Reason.OTHER: ("◇", "Other", "info"),
 }
 CALLED = (
@@ -72,6 +73,7 @@ OUTCOMES: dict[str, tuple[Outcome, ...]] = {
         Outcome.DECEASED, Outcome.ANSWERED, Outcome.WRONG_NUMBER, Outcome.NO_ANSWER, Outcome.HANDED_ON,
         Outcome.NOT_SIGNIFICANT,
     ),
+    Reason.SAMPLE: (Outcome.HANDED_ON, Outcome.NO_LONGER_NEEDED),
 }  # fmt: skip
 OTHERWISE = (
     Outcome.ANSWERED, Outcome.CONTACT_FIXED, Outcome.WRONG_NUMBER, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL,

@@ -1,12 +1,13 @@
-"""What runs by itself: replies whose triage did not finish are tried again, snoozed conversations come back."""
+"""What runs by itself: unfinished triage is tried again, snoozed conversations come back, samples are drawn."""
 
 import logging
 
 from django.db import transaction
 from django.db.models.functions import Coalesce
 
+from engage.accounts.models import Clinic
 from engage.audit.models import AuditEvent, event
-from engage.inbox import arrival
+from engage.inbox import arrival, sampling
 from engage.inbox.actions import settle_urgent
 from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.senders import Sender, answered_by_reply, identify
@@ -65,3 +66,8 @@ def wake_snoozed() -> int:
         )
         AuditEvent.objects.bulk_create(event("system:wake_snoozed", "conversation.wake", row) for row in rows)
     return woken
+
+
+def draw_samples() -> int:
+    """The last whole week's sample of every clinic, once; repeated each hour, it finds them drawn."""
+    return sampling.draw_all(Clinic.objects.all())

@@ -21,6 +21,7 @@ EVERYONE = tuple(Role)
 READERS = (*CARE, Role.AUDITOR)
 CAMPAIGNERS = (Role.CAMPAIGNS, Role.SUPERVISOR)
 AUDITORS = (Role.AUDITOR, Role.SUPERVISOR)
+SORTERS = (Role.NURSE, Role.ONCALL, Role.SUPERVISOR)  # judge how replies are sorted
 P = ParamSpec("P")
 
 

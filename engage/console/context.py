@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from engage.accounts.models import Role, User
-from engage.console.access import AUDITORS, CAMPAIGNERS, CARE, EVERYONE, READERS
+from engage.console.access import AUDITORS, CAMPAIGNERS, CARE, EVERYONE, READERS, SORTERS
 
 NAVIGATION = (
     ("worklist", "Worklist", "/worklist/", CARE),
@@ -15,6 +15,7 @@ NAVIGATION = (
     ("campaigns", "Campaigns", "/campaigns/", (*CAMPAIGNERS, Role.COORDINATOR)),
     ("measures", "Measures", "/measures/", EVERYONE),
     ("delivery", "Delivery", "/delivery/", (*CAMPAIGNERS, Role.AUDITOR)),
+    ("sorting", "Sorting", "/sorting/", (*SORTERS, Role.AUDITOR)),
     ("audit", "Audit", "/audit/", AUDITORS),
     ("setup", "Set-up", "/setup/", CAMPAIGNERS),
 )

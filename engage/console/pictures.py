@@ -68,3 +68,28 @@ def trend(values: Sequence[tuple[str, float]], width: int = 240, height: int = 6
         for i, (label, v) in enumerate(values)
     ]
     return Trend(dots, width, height, low, high)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A share with its interval, all in percent of the width; nothing drawn where `known` is False."""
+
+    name: str
+    share: float
+    low: float
+    high: float
+    note: str
+    known: bool = True
+
+    @property
+    def width(self) -> float:
+        return round(self.high - self.low, 1)
+
+
+def span(name: str, share: float | None, low: float, high: float, note: str) -> Span:
+    """From shares of 0 to 1."""
+    return Span(name, percent(share or 0.0), percent(low), percent(high), note, share is not None)
+
+
+def percent(share: float) -> float:
+    return round(100 * share, 1)

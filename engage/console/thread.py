@@ -96,10 +96,16 @@ class Bubble:
 
 
 def mark(flag: Flag) -> Mark:
-    shape, word = WORDS.get(flag.label, ("◆", flag.label.replace("_", " ").capitalize()))
-    if flag.level == Level.URGENT and shape != "▲":
-        shape, word = "▲", f"Urgent: {word[0].lower()}{word[1:]}"
+    shape, word = shape_of(flag.label, urgent=flag.level == Level.URGENT)
     return Mark(flag, shape, word, TONES[Level(flag.level)])
+
+
+def shape_of(label: str, *, urgent: bool) -> tuple[str, str]:
+    """Shape and word of a label at a level."""
+    shape, word = WORDS.get(label, ("◆", label.replace("_", " ").capitalize()))
+    if urgent and shape != "▲":
+        return "▲", f"Urgent: {word[0].lower()}{word[1:]}"
+    return shape, word
 
 
 def marks_of(flags: Iterable[Flag]) -> list[Mark]:

@@ -14,6 +14,8 @@ from engage.console.views import (
     poll,
     receipts,
     setup,
+    sorting,
+    words,
     worklist,
 )
 
@@ -24,6 +26,8 @@ urlpatterns = [
     path("patients/", include(patients)),
     path("campaigns/", include(campaigns)),
     path("measures/", include(measures)),
+    path("sorting/", include(sorting)),
+    path("sorting/words/", include(words)),
     path("audit/", include(audit)),
     path("setup/", include(setup)),
     path("gaps/", include(closures)),

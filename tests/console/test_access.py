@@ -11,7 +11,7 @@ from engage.audit.models import AuditEvent
 from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.caregaps.models import CareGap, Closure
 from engage.console.access import Access
-from engage.inbox.models import Conversation, Flag
+from engage.inbox.models import Conversation, Flag, Sample, SampleItem
 from engage.lib import clock
 from engage.messaging.models import Message, Stream, Template
 from engage.worklist.models import Task
@@ -101,7 +101,10 @@ class Walk(CastTestCase):
         touch = Touch.objects.create(campaign=campaign, position=1, kind="call_task")
         enrollment = Enrollment.objects.create(campaign=campaign, gap=gap, patient=patient, clinic=clinic)
         template = Template.objects.create(key="walk", name="Walk", body="Hello {first_name}", clinic=clinic)
+        sample = Sample.objects.create(clinic=clinic, week=now.date(), replies=1)
+        item = SampleItem.objects.create(sample=sample, message=message, position=1, said=3, weight=1)
         cls.objects = {
+            "sample": sample, "item": item,
             "patient": patient, "gap": gap, "closure": closure, "task": task, "conversation": conversation,
             "message": message, "out": out, "flag": flag, "campaign": campaign, "touch": touch,
             "enrollment": enrollment, "template": template, "clinic": clinic,
@@ -117,6 +120,7 @@ class Walk(CastTestCase):
         "gap": "gap", "close_gap": "gap", "defer": "gap", "closure": "closure", "undo_closure": "closure",
         "reopen": "closure",
         "enrollment": "enrollment", "template": "template", "review": "out", "touch": "touch",
+        "sorting_sample": "sample", "sorting_item": "item",
         "setup_clinic": "clinic", "setup_hours": "clinic", "setup_approve": "template",
     }  # fmt: skip
     WORDS = {
@@ -124,6 +128,8 @@ class Walk(CastTestCase):
         "folder": "urgent",
         "measure": "CMS130",
         "code": "CMS130",
+        "entry": "chest-pain",
+        "number": 0,
     }  # not anybody's object
 
     def arguments(self, name, names):
@@ -229,6 +235,8 @@ class Walk(CastTestCase):
     )
     ASKED = ("after", "before", "q", "draft", "ready", "in", "queue", "reason", "clinic", "language", "mine", "also", "over",
              "tasks", "heard", "patient", "actor", "action", "day", "to", "outcome", "body", "last", "key", "until", "note",
+             "weeks", "item", "verdict", "label", "missed", "other", "sentence", "add", "says", "level", "drop", "seen",
+             "typed", "add_examples", "add_counter", "off",
              "page", "status", "pcp", "age", "as_of", "done_on", "what", "code", "measure", "snooze", "name")  # fmt: skip
 
     def test_what_nobody_could_have_typed_never_breaks_a_page(self):

@@ -1,0 +1,179 @@
+"""Checking the weekly sample, its figures, and the word list, as people do it in the console."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.urls import reverse
+
+from engage.audit.models import AuditEvent
+from engage.inbox import editing, sampling, wordlist
+from engage.inbox.actions import receive
+from engage.inbox.models import Level, SampleItem, WordList
+from engage.messaging.models import Message
+from engage.worklist.models import Task
+from tests.inbox.base import ANA, InboxTestCase, numbers
+
+WEEK = date(2026, 2, 23)
+TICKER = "my ticker is going kaput"
+WHY = "Two patients wrote it this way last week."
+
+
+class SortingTestCase(InboxTestCase):
+    def drawn(self, *bodies):
+        at = datetime(2026, 2, 25, 12, tzinfo=ZoneInfo("America/New_York"))
+        for body in bodies:
+            sid = f"SM{next(numbers):032x}"
+            receive(sid=sid, address=ANA, to="+15550100000", body=body, raw={}, at=at)
+        return sampling.draw(self.clinic, WEEK)
+
+    def post(self, name, *args, **data):
+        return self.client.post(reverse(name, args=args), data, follow=True)
+
+    def get(self, name, *args, query=""):
+        return self.client.get(reverse(name, args=args) + query).content.decode()
+
+
+class Sampled(SortingTestCase):
+    def setUp(self):
+        self.client.force_login(self.nurse)
+
+    def test_one_reply_at_a_time_until_all_are_checked(self):
+        sample = self.drawn("Thank you!", "I have chest pain")
+        for _ in range(2):
+            page = self.client.get(reverse("sorting_sample", args=[sample.pk]))
+            assert b"Rivera" not in page.content  # a name is not needed to judge words
+            item = page.context["item"]
+            self.post("sorting_item_decide", item.pk, verdict=item.said)
+        assert "All checked" in self.get("sorting_sample", sample.pk)
+        assert Task.objects.get(reason="sample").outcome == "checked"
+        assert AuditEvent.objects.filter(action="sample.view", patient_id=self.patient.pk).count() >= 2
+
+    def test_missed_and_taken_back(self):
+        item = self.drawn("Thank you!").items.get()
+        answer = self.post("sorting_item_decide", item.pk, missed="1", label="emergency")
+        assert Task.objects.filter(reason="urgent_reply").exclude(state="done").exists()
+        assert reverse("sorting_item_undo", args=[item.pk]) in answer.content.decode()
+        self.post("sorting_item_undo", item.pk)
+        assert SampleItem.objects.get().verdict is None
+        assert not Task.objects.filter(reason="urgent_reply").exclude(state="done").exists()
+
+    def test_missed_without_a_meaning_says_what_to_do(self):
+        item = self.drawn("Thank you!").items.get()
+        answer = self.post("sorting_item_decide", item.pk, missed="1")
+        assert answer.status_code == 422 and "should have been flagged as" in answer.content.decode()
+
+    def test_only_graver_meanings_are_offered(self):
+        page = self.client.get(reverse("sorting_sample", args=[self.drawn("call me please").pk]))
+        assert {label for label, *_ in page.context["first"]} == {"emergency", "self_harm", "abuse"}
+
+    def test_the_worklist_leads_there_and_the_list_asks_few_queries(self):
+        sample = self.drawn("Thank you!", "ok")
+        task = Task.objects.get(reason="sample")
+        assert task.link in self.get("worklist_task", task.pk)
+        with self.assertNumQueries(6):
+            self.get("sorting")
+        assert "0 of 2 checked" in self.get("sorting") and sample.about == task.about
+
+    def test_figures_print_what_they_are_made_of_and_when_they_tell_too_little(self):
+        assert "Nothing to count yet" in self.get("sorting_figures")
+        for item in sampling.waiting(self.drawn("Thank you!", "ok", "I have chest pain")):
+            sampling.decide(item, item.said, by=self.nurse)
+        page = self.get("sorting_figures")
+        assert "3</strong> replies were checked" in page and "Too little to tell" in page
+        assert "At worst" in page or "at worst" in page
+        assert self.client.get(reverse("sorting_figures") + "?weeks=nonsense").status_code == 200
+
+    def test_figures_of_another_clinic_are_not_shown(self):
+        for item in sampling.waiting(self.drawn("Thank you!")):
+            sampling.decide(item, item.said, by=self.nurse)
+        self.client.force_login(self.user("mesa nurse", "nurse", self.other_clinic))
+        assert "Nothing to count yet" in self.get("sorting_figures")
+
+
+class Words(SortingTestCase):
+    def setUp(self):
+        self.client.force_login(self.nurse)
+
+    def propose(self, entry="chest-pain", **data):
+        changes = editing.draft().changes if editing.draft() else editing.live_changes()
+        fields = {"seen": editing.digest(changes, entry), "add": TICKER, "add_examples": TICKER} | data
+        return self.post("words_save", entry, **fields)
+
+    def test_searched_by_phrase_example_or_group(self):
+        for query, found in (
+            ("angina", "chest pain"),
+            ("elephant on my chest", "chest pain"),
+            ("nothing-like-it", ""),
+        ):
+            page = self.get("words", query=f"?q={query}")
+            assert (found in page) if found else ("No entry has that" in page)
+
+    def test_a_sentence_is_read_and_kept_nowhere(self):
+        answer = self.post("words_sentence", sentence="no chest pain today").content.decode()
+        assert "which does not count: denied" in answer
+        answer = self.post("words_sentence", sentence="my chest is tight").content.decode()
+        assert "Mentions chest pain or pressure." in answer
+        assert not Message.objects.filter(body__contains="chest").exists()
+
+    def test_from_proposal_to_live_and_back(self):
+        heard = self.hear(TICKER)
+        assert self.propose().status_code == 200
+        self.post("words_try")
+        page = self.get("words_draft")
+        assert '<strong class="num">1</strong> newly urgent' in page and TICKER in page
+        assert AuditEvent.objects.filter(action="wordlist.trial", patient_id=heard.patient_id).exists()
+        assert 'name="reason"' not in page  # a nurse proposes
+        assert "clinician on call or a supervisor" in self.post("words_publish", reason=WHY).content.decode()
+        self.client.force_login(self.oncall)
+        self.post("words_publish", reason=WHY)
+        assert self.hear(TICKER).reading.level == Level.URGENT
+        assert WHY in self.get("words_history")
+        self.client.force_login(self.supervisor)
+        refused = self.post("words_restore", 0, reason="It pages us for clocks.")
+        assert refused.status_code == 422 and "fewer things urgent" in refused.content.decode()
+        self.post("words_restore", 0, reason="It pages us for clocks.", typed=editing.MEANT)
+        assert self.hear(TICKER).reading.level != Level.URGENT
+
+    def test_what_is_wrong_is_said_and_what_was_written_is_kept(self):
+        answer = self.propose(add="a*", add_examples="something else")
+        text = answer.content.decode()
+        assert answer.status_code == 422 and "fits too many words" in text and "something else" in text
+        answer = self.propose(add_examples="something else")
+        assert answer.status_code == 422 and "not found by any phrase" in answer.content.decode()
+        assert editing.draft() is None
+
+    def test_an_entry_of_our_own(self):
+        fields = {"says": "blue lips", "label": "emergency", "level": "urgent", "add": "(blue / gray) lips"}
+        self.post("words_add", **fields, add_examples="her gray lips", add_counter="blue lipstick")
+        assert "clinic-blue-lips" in editing.draft().changes["entries"]
+        assert "(blue / gray) lips" in self.get("words_entry", "clinic-blue-lips")
+        again = self.post("words_add", **fields, add_examples="her gray lips")
+        assert again.status_code == 422 and "already" in again.content.decode()
+        wrong = self.post(
+            "words_add", **fields | {"level": "significant", "says": "other"}, add_examples="blue lips"
+        )
+        assert wrong.status_code == 422 and "is urgent" in wrong.content.decode()
+
+    def test_trials_show_other_clinics_replies_as_a_count_only(self):
+        self.hear(TICKER)
+        self.propose()
+        self.client.force_login(self.user("mesa nurse", "nurse", self.other_clinic))
+        self.post("words_try")
+        page = self.get("words_draft")
+        assert "1 more is of clinics you are not assigned to" in page
+        assert AuditEvent.objects.filter(action="wordlist.trial").count() == 0
+
+    def test_fewer_urgent_stays_in_sight(self):
+        self.propose("seizure", add="", add_examples="", off="on")
+        self.post("words_try")
+        self.client.force_login(self.supervisor)
+        assert "Fewer things would be urgent" in self.get("words_draft")
+        self.post("words_publish", reason=WHY, typed="fewer urgent")
+        assert "Fewer things are urgent here than the shipped list says" in self.get("words")
+
+    def test_a_broken_list_is_told_on_its_page(self):
+        self.propose()
+        editing.publish(editing.try_out(editing.draft()), WHY, by=self.oncall)
+        WordList.objects.update(digest="other")
+        with self.assertLogs("engage.inbox.wordlist", "ERROR"):
+            assert wordlist.BROKEN in self.get("words").replace("&#x27;", "'")

@@ -9,12 +9,13 @@ from django.db import transaction
 
 from engage.accounts.models import Clinic
 from engage.audit.models import record
-from engage.campaigns import cadence, enrolling
+from engage.campaigns import actions, cadence, enrolling
 from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.campaigns.segments import SegmentError
 from engage.campaigns.touching import make_due_touches
 from engage.caregaps.models import CareGap
 from engage.lib import clock
+from engage.messaging.models import Stream
 from engage.worklist import actions as task_actions
 from engage.worklist.models import Outcome, Reason, Task
 
@@ -33,7 +34,7 @@ def advance(budget: float | None = BUDGET, progress: Progress | None = None) -> 
     """
     deadline = time.monotonic() + budget if budget is not None else float("inf")
     done: Counter[str] = Counter()
-    done["ended"] = let_go()
+    done["ended"], done["paused"] = let_go(), follow_streams()
     for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING).order_by("pk"):
         try:
             done.update(take_in(campaign, progress))
@@ -68,6 +69,18 @@ def let_go() -> int:
         if ended:
             record(BY, "campaign.let_go", ended=ended)
     return ended
+
+
+def follow_streams() -> int:
+    """Delivery has paused the stream of a running campaign (carriers refuse or filter its texts): it is paused too."""
+    stopped = Campaign.objects.filter(state=Campaign.State.RUNNING, stream__state=Stream.State.PAUSED)
+    count = 0
+    for campaign in stopped:
+        actions.pause(
+            campaign, BY, "Carriers refuse or filter its texts. Look at the wording, then resume it."
+        )
+        count += 1
+    return count
 
 
 def take_in(campaign: Campaign, progress: Progress | None = None) -> dict[str, int]:

@@ -14,9 +14,12 @@ from django.conf import settings
 from engage.lib import clock
 from engage.messaging.models import Breaker
 from engage.messaging.transports import Accepted, Answer, Doubt, NotAccepted, NotAttempted, Refused
+from engage.worklist import actions as worklist
+from engage.worklist.models import Outcome, Reason, Task
 
 log = logging.getLogger(__name__)
 IN_A_ROW, WINDOW = 5, 20
+LOCKED_ABOUT = "carrier:locked"  # the task's key
 State = Breaker.State
 
 
@@ -34,11 +37,24 @@ def change(sender: str, state: str, reason: str = "", until: datetime | None = N
 
 
 def lock(sender: str, reason: str) -> None:
+    """Our own set-up is at fault: nothing goes, nothing fails, every page says so, and supervisors have a task."""
     change(sender, State.LOCKED, reason)
+    worklist.open_task(
+        reason=Reason.OTHER,
+        summary=f"Sending has stopped: {reason} Mend it, then try one message on the delivery page.",
+        about=LOCKED_ABOUT,
+        due_at=clock.now() + timedelta(hours=1),
+        clinic=None,
+        queue=Task.Queue.SUPERVISORS,
+        priority=Task.Priority.URGENT,
+        opened_by="delivery",
+        link="/delivery/",
+    )
 
 
 def unlock(sender: str) -> None:
     """An operator has seen to it: one probe decides."""
+    worklist.close_about(LOCKED_ABOUT, Outcome.BY_SYSTEM, "An operator let the sender try again.")
     Breaker.objects.filter(sender=sender, state=State.LOCKED).update(
         state=State.OPEN, until=clock.machine_now(), changed_at=clock.machine_now()
     )

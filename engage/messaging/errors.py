@@ -10,8 +10,9 @@ from datetime import timedelta
 from django.db.models import F
 from django.db.models.functions import TruncDate
 
+from engage.accounts.models import Clinic
 from engage.lib import clock
-from engage.messaging import actions
+from engage.messaging import actions, pace
 from engage.messaging.models import Message, Stream
 from engage.patients import actions as patients
 from engage.patients.models import Consent, ContactPoint
@@ -26,16 +27,20 @@ Point = ContactPoint.State
 
 @dataclass(frozen=True)
 class Rule:
-    """`why` is for a person. `point`: what becomes of the number; `after`: from which failure on; `again`: once more."""
+    """`why` is for a person. `point`: what becomes of the number; `after`: from which failure on; `again`: once more, so
+    much later (`next_day`: in the carriers' next day). `operator`: our own set-up, people are told; the sender goes on.
+    """
 
     why: str
     point: str = ""
     after: int = 1
     again: timedelta | None = None
     content: bool = False  # the text or the sender is at fault
+    next_day: bool = False
+    operator: bool = False
 
 
-LATER, NEXT_DAY = timedelta(hours=4), timedelta(hours=20)
+LATER = timedelta(hours=4)
 RULES: dict[str, Rule] = {
     "21211": Rule("The number is not a working phone number.", Point.INVALID),
     "21217": Rule("The number is not a working phone number.", Point.INVALID),
@@ -51,13 +56,15 @@ RULES: dict[str, Rule] = {
     "30008": Rule("The carrier does not say why it failed.", Point.SUSPECT, after=2, again=LATER),
     "30001": Rule("The carrier's queue was full.", again=timedelta(hours=1)),
     "30022": Rule("The carrier's rate was exceeded.", again=timedelta(hours=1)),
-    "30023": Rule("The day's limit of one carrier was reached.", again=NEXT_DAY),
+    "30023": Rule("The day's limit of one carrier was reached.", next_day=True),
     "30036": Rule("It could not be delivered within permitted hours.", again=timedelta(0)),
-    "63038": Rule("The account's limit of a day was reached.", again=timedelta(hours=24)),
-    "21408": Rule("Texts to this country are not switched on."),
-    "21608": Rule("The trial account may not text this number."),
-    "21612": Rule("There is no route from our number to this one."),
-    "21617": Rule("The text is too long."),
+    "63038": Rule("The account's limit of a day was reached.", again=timedelta(hours=24), operator=True),
+    "21216": Rule("The carrier blocks what this account sends to this number.", operator=True),
+    "21408": Rule("Texts to this country are not switched on.", operator=True),
+    "21608": Rule("The trial account may not text this number.", operator=True),
+    "21612": Rule("There is no route from our number to this one.", operator=True),
+    "21602": Rule("The text is empty.", content=True),
+    "21617": Rule("The text is too long.", content=True),
 }
 # Faults of our own set-up: the sender stops until an operator acts, and nothing is FAILED for it.
 LOCKS: dict[str, str] = {
@@ -95,13 +102,46 @@ def take_effect(message: Message, code: str) -> None:
         for point in ContactPoint.objects.filter(value=message.address).select_related("patient__clinic"):
             _mark(point, message, rule)
     if rule.content:
-        _filtered(message)
-    if rule.again is not None and message.author_id is None and not message.safety:
-        actions.again(message, clock.now() + rule.again)
+        _content(message)
+    if rule.operator:
+        tell_operator(code, rule.why, message.clinic)
+    wait = _wait(rule)
+    if wait is not None and message.author_id is None and not message.safety:
+        actions.again(message, clock.now() + wait)
+
+
+def _wait(rule: Rule) -> timedelta | None:
+    if rule.next_day:
+        machine = clock.machine_now()
+        return pace.next_carrier_day(machine) - machine
+    return rule.again
+
+
+def tell_operator(code: str, why: str, clinic: Clinic | None, *, urgent: bool = False) -> None:
+    """A fault of our own set-up: supervisors have one task about it while it is open."""
+    worklist.open_task(
+        reason=Reason.OTHER,
+        summary=f"The carrier refuses what we send: {why} [{code}] No patient's record was changed. See Delivery.",
+        about=f"carrier:{code}",
+        due_at=clock.now() + timedelta(hours=1 if urgent else 8),
+        clinic=clinic,
+        queue=Task.Queue.SUPERVISORS,
+        priority=Task.Priority.URGENT if urgent else Task.Priority.ATTENTION,
+        opened_by="delivery",
+        link="/delivery/",
+    )
+
+
+def heard(address: str) -> None:
+    """A number that writes to us works, and a block of our texts has ended."""
+    blocked = ContactPoint.objects.filter(value=address, state=Point.BLOCKED).select_related("patient")
+    for point in blocked:
+        patients.mark_contact_point(point, Point.ACTIVE, "", by=BY)
+    delivered(address)
 
 
 def delivered(address: str) -> None:
-    """A number that works is no longer suspect; also called when it writes to us."""
+    """A number that works is no longer suspect."""
     for point in ContactPoint.objects.filter(value=address, suspect_count__gt=0).select_related("patient"):
         ContactPoint.objects.filter(pk=point.pk).update(suspect_count=0)
         if point.state == Point.SUSPECT:
@@ -156,21 +196,24 @@ def _fix_phone(point: ContactPoint, why: str) -> None:
     )
 
 
-def _filtered(message: Message) -> None:
-    """Too many texts of one campaign filtered: the wording or the sender is at fault, so the campaign waits."""
+def _content(message: Message) -> None:
+    """Too many texts of one campaign filtered or refused: the wording or the sender is at fault, so the campaign waits."""
     if message.stream is None:
         return
     rows = Message.objects.filter(stream=message.stream, state__in=Message.GONE_OUT).order_by("-id")
     last = list(rows.values_list("error_code", flat=True)[:FILTERED_OF_LAST])
-    filtered = last.count(message.error_code)
+    filtered = sum(rule_for(code).content for code in last if code)
     if filtered < FILTERED_LEAST or filtered <= FILTERED_SHARE * len(last):
         return
     if message.stream.state == Stream.State.ACTIVE:
-        log.error("stream %s: paused, %s of %s texts filtered", message.stream_id, filtered, len(last))
+        log.error(
+            "stream %s: paused, %s of %s texts filtered or refused", message.stream_id, filtered, len(last)
+        )
         actions.pause_stream(message.stream)
     worklist.open_task(
         reason=Reason.OTHER,
-        summary=f"“{message.stream.name}” is paused: carriers filter its texts ({filtered} of the last {len(last)}).",
+        summary=f"“{message.stream.name}” is paused: {rule_for(message.error_code).why} "
+        f"So with {filtered} of the last {len(last)}. Look at the wording, then resume it.",
         about=f"stream:{message.stream_id}",
         due_at=clock.now() + timedelta(hours=8),
         clinic=message.clinic,

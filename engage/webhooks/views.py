@@ -63,7 +63,7 @@ def message(params: dict[str, str]) -> HttpResponse:
             body=params.get("Body", ""),
             raw=params,
         )
-        errors.delivered(params["From"])
+        errors.heard(params["From"])
     return HttpResponse("<Response/>", content_type="text/xml")
 
 

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from engage.campaigns import actions, jobs, touching
 from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.caregaps.models import CareGap
+from engage.messaging.actions import pause_stream
 from engage.messaging.models import Message, Template
 from engage.patients.models import ContactPoint, Patient
 from engage.worklist.models import Task
@@ -189,6 +190,19 @@ class EndsTests(CampaignCase):
         task = Task.objects.get(about=self.gap.about)
         assert (task.reason, task.patient) == ("no_template", self.patient)
         assert task.summary == "Call about “Screening”: there is no approved wording in their language."
+
+    def test_a_stream_that_delivery_paused_pauses_its_campaign_until_a_person_resumes_it(self):
+        self.launch()
+        self.campaign.refresh_from_db()
+        pause_stream(self.campaign.stream)
+        assert jobs.advance(None)["paused"] == 1
+        self.campaign.refresh_from_db()
+        assert self.campaign.state == "paused"
+        assert self.campaign.pause_reason.startswith("Carriers refuse or filter its texts.")
+        assert "paused" not in jobs.advance(None)
+        actions.resume(self.campaign, self.administrator)
+        assert self.campaign.stream.state == "active"
+        assert "paused" not in jobs.advance(None)
 
     def test_a_campaign_that_takes_nobody_in_finishes(self):
         Campaign.objects.update(standing=False)

@@ -1,0 +1,169 @@
+"""The table of the carrier's errors, row by row: what each does to the number, the next try, the campaign, the sender."""
+
+from datetime import timedelta
+
+import pytest
+
+from engage.lib import clock
+from engage.messaging import actions, breaker, errors, pace, twilio
+from engage.messaging.models import Breaker, Message, Stream
+from engage.messaging.outbox import Sender, deliver_once
+from engage.worklist.models import Task
+from tests.base import CastTestCase
+from tests.messaging.test_outbox import CarrierTestCase
+
+# code: (state of the number after one failure, whether a task asks for another number)
+NUMBERS = {
+    "21211": ("invalid", True), "21217": ("invalid", True), "21214": ("suspect", False), "21610": ("opted_out", False),
+    "21614": ("sms_incapable", True), "21635": ("sms_incapable", True), "30003": ("suspect", False),
+    "30004": ("blocked", True), "30005": ("suspect", False), "30006": ("sms_incapable", True), "30008": ("suspect", False),
+}  # fmt: skip
+HOURS = {"30003": 4, "30008": 4, "30001": 1, "30022": 1, "30036": 0, "63038": 24}
+OPERATOR = ("21216", "21408", "21608", "21612", "63038")
+
+
+class Table(CastTestCase):
+    def fail(self, code, key="k", **more):
+        message = actions.queue(**({"body": "Hello", "key": key, "patient": self.patient} | more))
+        message.state, message.error_code, message.accepted_at = "undelivered", code, clock.now()
+        message.save()
+        errors.take_effect(message, code)
+        return message
+
+    def fresh(self):
+        Task.objects.all().delete()
+        Message.objects.all().delete()
+        self.patient.contact_points.update(state="active", suspect_count=0, sms_consent="granted")
+
+    def state(self):
+        return self.patient.contact_points.get().state
+
+    def test_what_becomes_of_the_number(self):
+        for code, (state, asks) in NUMBERS.items():
+            with self.subTest(code):
+                self.fresh()
+                self.fail(code)
+                assert self.state() == state
+                assert Task.objects.filter(reason="fix_phone").exists() is asks
+                assert errors.sentence(code).endswith(".")
+
+    def test_nothing_else_touches_a_patients_record(self):
+        for code in (set(errors.RULES) | set(errors.LOCKS) | {"", "99999"}) - set(NUMBERS):
+            with self.subTest(code):
+                self.fresh()
+                self.fail(code)
+                point = self.patient.contact_points.get()
+                assert (point.state, point.suspect_count, point.sms_consent) == ("active", 0, "granted")
+                assert not Task.objects.filter(reason="fix_phone").exists()
+
+    def test_what_is_tried_once_more_and_when(self):
+        for code in set(errors.RULES) | set(errors.LOCKS):
+            with self.subTest(code):
+                self.fresh()
+                self.fail(code)
+                again = Message.objects.filter(key="k:again").first()
+                if code == "30023":
+                    wait = pace.next_carrier_day(clock.machine_now()) - clock.machine_now()
+                    assert again.not_before >= clock.now() + wait - timedelta(minutes=1)
+                elif code in HOURS:
+                    assert again.not_before >= clock.now() + timedelta(hours=HOURS[code])
+                else:
+                    assert again is None
+
+    def test_what_a_person_wrote_is_not_repeated_by_a_machine(self):
+        self.fail("30003", author=self.nurse)
+        assert not Message.objects.filter(key="k:again").exists()
+
+    def test_our_own_set_up_is_an_operators_task_once(self):
+        for code in OPERATOR:
+            with self.subTest(code):
+                self.fresh()
+                self.fail(code)
+                self.fail(code, "k2", patient=self.make_patient("P", code, f"+16175551{code[-3:]}"))
+                task = Task.objects.get(about=f"carrier:{code}")
+                assert (task.queue, task.link) == ("supervisors", "/delivery/")
+                assert not Breaker.objects.filter(state="locked").exists()  # the others go on
+
+    def test_a_number_that_blocked_us_and_writes_is_texted_again(self):
+        self.fail("30004")
+        assert self.state() == "blocked"
+        errors.delivered("+16175550142")
+        assert self.state() == "blocked"  # an old report proves nothing
+        errors.heard("+16175550142")
+        assert self.state() == "active"
+
+    def test_writing_to_us_opts_nobody_back_in(self):
+        self.fail("21610")
+        errors.heard("+16175550142")
+        point = self.patient.contact_points.get()
+        assert (point.state, point.sms_consent) == ("opted_out", "revoked")
+
+    def test_a_content_problem_pauses_the_campaign_and_a_few_do_not(self):
+        for code in ("30007", "21617", "21602"):
+            with self.subTest(code):
+                self.fresh()
+                stream = Stream.objects.create(name=f"S{code}")
+                for n in range(2):
+                    self.fail(code, f"{code}{n}", stream=stream)
+                stream.refresh_from_db()
+                assert stream.state == "active"
+                self.fail(code, f"{code}2", stream=stream)
+                stream.refresh_from_db()
+                assert stream.state == "paused"
+                assert Task.objects.get(about=f"stream:{stream.pk}").queue == "supervisors"
+
+    def test_under_two_percent_is_no_content_problem(self):
+        stream = Stream.objects.create(name="Large")
+        Message.objects.bulk_create(
+            Message(key=f"good{n}", address="x", body="x", state="delivered", stream=stream)
+            for n in range(197)
+        )
+        for n in range(3):
+            self.fail("30007", f"f{n}", stream=stream)
+        stream.refresh_from_db()
+        assert stream.state == "active"
+        self.fail("30007", "f3", stream=stream)
+        self.fail("30007", "f4", stream=stream)
+        stream.refresh_from_db()
+        assert stream.state == "paused"
+
+
+class Locks(CarrierTestCase):
+    def test_a_fault_of_our_own_stops_the_sender_tells_an_operator_and_fails_nothing(self):
+        for code in ("21606", "21603", "21703", "20003"):
+            with self.subTest(code):
+                Task.objects.all().delete()
+                Breaker.objects.all().delete()
+                Message.objects.all().delete()
+                self.carrier.script(times=1, code=int(code))
+                messages = [
+                    self.queue(self.patient, code),
+                    self.queue(self.make_patient("P", code, f"+16175553{code[-3:]}"), f"{code}b"),
+                ]
+                sender = Sender()
+                deliver_once(sender)
+                assert Breaker.objects.get().state == "locked"
+                assert "failed" not in {self.state(m) for m in messages}
+                task = Task.objects.get(about="carrier:locked")
+                assert (task.queue, task.priority, task.clinic) == ("supervisors", Task.Priority.URGENT, None)
+                breaker.unlock(twilio.sender())
+                task.refresh_from_db()
+                assert task.state == "done"
+
+    def test_one_bad_recipient_stops_nobody(self):
+        for code in ("21211", "21408", "21610", "21614", "21612"):
+            with self.subTest(code):
+                Message.objects.all().delete()
+                self.carrier.reset()
+                self.carrier.settings(callbacks={"off": True})
+                self.carrier.script(times=1, code=int(code))
+                people = [self.make_patient(f"P{n}", code, f"+1617{code[-3:]}{1000 + n}") for n in range(5)]
+                messages = [self.queue(p, f"{code}-{n}") for n, p in enumerate(people)]
+                deliver_once()
+                assert sorted(self.state(m) for m in messages) == ["accepted"] * 4 + ["failed"]
+
+
+@pytest.mark.parametrize("code", sorted(set(errors.RULES) | set(errors.LOCKS)))
+def test_every_code_has_a_sentence_for_a_person(code):
+    said = errors.sentence(code)
+    assert said[0].isupper() and said.endswith(".") and "Twilio" not in said

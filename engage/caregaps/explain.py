@@ -17,7 +17,7 @@ from engage.caregaps.models import CareGap
 from engage.caregaps.period import Period
 from engage.caregaps.telling import Telling
 from engage.caregaps.vocabulary import MissingValueSet
-from engage.caregaps.words import Words
+from engage.caregaps.words import Words, listed
 from engage.lib import clock
 from engage.records.models import Event
 
@@ -29,6 +29,7 @@ LABELS = {
     "shown_by": Words("Shown by", "Lo muestra"),
     "due": Words("Due since", "Pendiente desde"),
     "closes": Words("Would close it", "Se cerraría con"),
+    "both": Words("Looked for, and would close it", "Se buscó, y lo cerraría"),
 }
 
 
@@ -117,15 +118,19 @@ def explained(telling: Telling) -> Explanation:
         "due": telling.due(),
         "closes": telling.closes(),
     }
+    looked_for = listed(parts["looked_for"], telling.language)
+    told = dict(parts)
+    if told["closes"] == told["looked_for"]:
+        told = {("both" if name == "looked_for" else name): p for name, p in told.items() if name != "closes"}
     return Explanation(
         sentence=telling.sentence(),
         why_in=" ".join(parts["why_in"]),
-        looked_for="; ".join(parts["looked_for"]),
+        looked_for=looked_for,
         last_fact=" ".join(parts["last_fact"]),
         due_since=telling.gap.due_since,
         closes=parts["closes"],
         news=telling.news(),
-        lines=[(LABELS[name][telling.language], told) for name, told in parts.items() if told],
+        lines=[(LABELS[name][telling.language], phrases) for name, phrases in told.items() if phrases],
     )
 
 

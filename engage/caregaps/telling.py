@@ -117,7 +117,7 @@ class Telling:
 
     def looked_for(self) -> list[str]:
         phrases = self.group.numerator.sought(self.question, self.language)
-        return [capital(listed(dict.fromkeys(phrases), self.language))]
+        return [capital(phrase) for phrase in dict.fromkeys(phrases)]
 
     def left_out(self) -> list[str]:
         """The reason and each of its facts with day and source."""

@@ -46,6 +46,11 @@ class Trend:
         return " ".join(f"{d.x},{d.y}" for d in self.dots)
 
     @property
+    def floor(self) -> int:
+        """The height of the lower edge of the scale."""
+        return self.height - 8
+
+    @property
     def first(self) -> Dot | None:
         return self.dots[0] if self.dots else None
 

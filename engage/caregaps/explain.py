@@ -29,7 +29,7 @@ LABELS = {
     "shown_by": Words("Shown by", "Lo muestra"),
     "due": Words("Due since", "Pendiente desde"),
     "closes": Words("Would close it", "Se cerraría con"),
-    "both": Words("Looked for, and would close it", "Se buscó, y lo cerraría"),
+    "both": Words("Looked for; closes it", "Se buscó; lo cierra"),
 }
 
 

@@ -58,7 +58,7 @@ class Question:
         self.sets: dict[str, BitMap] = {}  # by query: measures ask the same in different words
         self.marked: dict[Facts, dict[int, int]] = {}
         self.births: dict[int, date] | None = None  # of the young children; see doses
-        self.doses: dict[Any, Any] = {}  # their doses, by kind of record
+        self.remembered: dict[Any, Any] = {}  # what leaves have read: doses, birth dates, the lowest of a day
         # The table of facts, or a copy of those of some patients, who are then `among` (see asked).
         self.events, self.among = EVENTS, ""
 

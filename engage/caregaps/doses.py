@@ -45,9 +45,9 @@ class Given:
 
     def days(self, question: Question) -> Days:
         """Distinct days of doses of those who turn two in the period; read once."""
-        if self not in question.doses:
-            question.doses[self] = self.read(question)
-        return cast(Days, question.doses[self])
+        if self not in question.remembered:
+            question.remembered[self] = self.read(question)
+        return cast(Days, question.remembered[self])
 
     def read(self, question: Question) -> Days:
         found: Days = defaultdict(dict)

@@ -86,7 +86,9 @@ def lowest_text(readings: Facts, pair: bool, question: Question, language: str) 
         "SELECT MIN(value), MIN(value2), MAX(unit), COUNT(*), COUNT(value), COUNT(value2)"  # noqa: S608
         f" FROM ({rows}) kept WHERE day = last_day"
     )
-    first, second, unit, count, firsts, seconds = question.rows(sql)[0]
+    if sql not in question.remembered:
+        question.remembered[sql] = question.rows(sql)[0]
+    first, second, unit, count, firsts, seconds = question.remembered[sql]
     if not firsts and not seconds:
         return ""
     values = [(first, firsts), (second, seconds)][: 2 if pair else 1]

@@ -53,8 +53,10 @@ class Aged(Patients):
         return [f"{phrase}{f' ({told})' if told else ''}" for phrase in self.sought(question, language)]
 
     def why(self, question: Question, language: str) -> list[str]:
-        one = question.patients or ()
-        born = Patient.objects.filter(pk__in=one).values_list("birth_date", flat=True).first()
+        if "born" not in question.remembered:
+            one = Patient.objects.filter(pk__in=question.patients or ())
+            question.remembered["born"] = one.values_list("birth_date", flat=True).first()
+        born = question.remembered["born"]
         if born is None:
             return []
         on = question.period.end if self.at_end else question.period.start

@@ -73,7 +73,7 @@ class Agreement(Charts, CastTestCase):
             self.add(*(fact(chance) for _ in range(chance.randint(2, 14))), patient=patient)
 
     def question(self, patients=None) -> Question:
-        return Question(Period.of(TODAY), as_of=TODAY, recent_visits=True, patients=patients)
+        return Question.nightly(Period.of(TODAY), TODAY, patients)
 
     def expressions(self):
         for code in ASKED:

@@ -5,6 +5,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -75,6 +76,13 @@ def moment(name: str) -> datetime | None:
         ) from None
     if value.tzinfo is None:
         raise refuse(name, text, "the offset is missing, as in 2020-06-01T10:00:00-04:00")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    value = str(env(name, default=default)).strip()
+    if value not in available_timezones():
+        raise refuse(name, value, "give an IANA time zone, as America/Chicago")
     return value
 
 
@@ -263,6 +271,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
 NOW = moment("NOW")
+# Whose calendar "today" is: ages, as-of days, closures. In an American evening it is tomorrow already in UTC.
+BUSINESS_TIME_ZONE = time_zone("BUSINESS_TIME_ZONE", "America/New_York")
 
 # --- Static files --------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -26,6 +26,7 @@ def start(**env: str) -> subprocess.CompletedProcess:
     [
         ("NOW", "yesterday", "give an ISO date and time"),
         ("NOW", "2020-06-01T10:00:00", "the offset is missing"),
+        ("BUSINESS_TIME_ZONE", "Boston", "give an IANA time zone"),
         ("CARRIER", "pigeon", "use one of simulator, twilio"),
         ("CARRIER", "twilio", "needs TWILIO_ACCOUNT_SID"),
         ("LEASE", "10", "at least 4"),

@@ -21,6 +21,7 @@ def machine_now() -> datetime:
     return datetime.now(UTC)
 
 
-def today(zone: str | tzinfo = UTC) -> date:
-    """The business day in a zone (an IANA name or a tzinfo)."""
+def today(zone: str | tzinfo | None = None) -> date:
+    """The business day in a zone (an IANA name or a tzinfo); by default where the clinics are, whatever day it is in UTC."""
+    zone = zone or settings.BUSINESS_TIME_ZONE
     return now().astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone).date()

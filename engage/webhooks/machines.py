@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Count, Max
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
@@ -103,7 +103,7 @@ class Collector:
         yield gauge(
             "engage_conversations_open", "Open conversations", "level", {str(k): float(n) for k, n in waiting}
         )
-        yield gap_runs()
+        yield from gap_runs()
         yield from capacity()
 
 
@@ -147,10 +147,30 @@ def messages() -> Iterator[GaugeMetricFamily]:
     )
 
 
-def gap_runs() -> GaugeMetricFamily:
-    last = GapRun.objects.filter(finished_at__isnull=False).aggregate(at=Max("finished_at"))["at"]
-    age = (clock.machine_now() - last).total_seconds() if last else float("nan")
-    return gauge("engage_gap_run_age_seconds", "Since the last care-gap run ended", "", {"": age})
+def gap_runs() -> Iterator[GaugeMetricFamily]:
+    """The last care-gap run: how long ago, how it ended, what it did; a running one shows by its heartbeat."""
+    last = GapRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
+    age = (
+        (clock.machine_now() - last.finished_at).total_seconds()
+        if last and last.finished_at
+        else float("nan")
+    )
+    yield gauge("engage_gap_run_age_seconds", "Since the last care-gap run ended", "", {"": age})
+    running = GapRun.objects.filter(state=GapRun.State.RUNNING).count()
+    yield gauge("engage_gap_run_running", "1 while a care-gap run is going on", "", {"": float(running)})
+    if last is None:
+        return
+    yield gauge("engage_gap_run_seconds", "How long the last run took", "", {"": last.seconds})
+    done = {
+        name: float(getattr(last, name)) for name in ("opened", "closed", "excluded", "written", "looked_at")
+    }
+    yield gauge(
+        "engage_gap_run_done", "Gaps the last run opened, closed, excluded; rows; patients", "what", done
+    )
+    ended = {
+        state: float(last.state == state) for state in GapRun.State.values if state != GapRun.State.RUNNING
+    }
+    yield gauge("engage_gap_run_ended", "1 for how the last run ended", "state", ended)
 
 
 def gauge(name: str, words: str, label: str, values: dict[str, float]) -> GaugeMetricFamily:

@@ -254,6 +254,12 @@ def concept_of(coding, concept, system: str, code: str, name: str) -> int:
     return made.pk
 
 
+def concept_id(code: str) -> int:
+    from engage.records.models import Coding
+
+    return Coding.objects.get(code=code).concept_id
+
+
 def postgresql() -> bool:
     return connection.vendor == "postgresql"
 

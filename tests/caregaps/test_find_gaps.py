@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from unittest import mock
@@ -315,6 +315,27 @@ class Reachability(Charts, CastTestCase):
         self.make_patient("Sol", "Alone")
         find_gaps()
         assert not Task.objects.exists()
+
+
+@override_settings(NOW=datetime(2026, 3, 5, 2, 30, tzinfo=UTC))  # 9:30 in the evening of the 4th in New York
+class AnEvening(Charts, CastTestCase):
+    """In UTC it is tomorrow already."""
+
+    def test_a_run_by_hand_is_of_today(self):
+        self.add(visit(THIS_YEAR), procedure("44388", "2026-03-05", CPT))
+        assert find_gaps().as_of == TODAY and self.gap().status == "open"
+
+    def test_nothing_is_done_tomorrow_already(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        with pytest.raises(actions.GapError, match="still to come"):
+            self.close(self.gap(), done_on=TODAY + timedelta(days=1), precision="day")
+        self.close(self.gap(), done_on=TODAY, precision="day")
+        assert self.gap().closed_on == TODAY
+
+    @override_settings(BUSINESS_TIME_ZONE="Pacific/Honolulu", NOW=datetime(2026, 1, 1, 9, tzinfo=UTC))
+    def test_a_year_begins_where_the_clinics_are(self):
+        assert find_gaps().as_of == date(2025, 12, 31)
 
 
 class Stopping(Charts, CastTestCase):

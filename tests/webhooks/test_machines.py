@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from django.test import override_settings
 
+from engage.caregaps.jobs import find_gaps
+from engage.caregaps.models import GapRun
 from engage.lib import clock
 from engage.messaging import actions, health
 from engage.messaging.models import Breaker, Heartbeat, Message
@@ -53,6 +55,17 @@ class Metrics(CastTestCase):
         assert 'engage_messages{lane="bulk",state="queued"} 1.0' in page
         assert 'engage_heartbeat_age_seconds{name="deliver"}' in page
         assert "secret" not in page and "6175550142" not in page
+
+    def test_the_last_care_gap_run(self):
+        assert "engage_gap_run_age_seconds NaN" in self.client.get("/metrics").content.decode()
+        find_gaps()
+        GapRun.objects.update(opened=1204, closed=310)
+        page = self.client.get("/metrics").content.decode()
+        assert (
+            'engage_gap_run_done{what="opened"} 1204.0' in page
+            and 'engage_gap_run_done{what="closed"} 310.0' in page
+        )
+        assert 'engage_gap_run_ended{state="completed"} 1.0' in page and "engage_gap_run_running 0.0" in page
 
 
 class Recovering(CastTestCase):

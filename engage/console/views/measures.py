@@ -20,12 +20,15 @@ from engage.console.gap_lists import MOST, SHOWN, Choice, table
 from engage.console.measuring import NAMES, breakdowns, overviews
 from engage.lib import clock
 
+NIGHTS = 10  # in the list of runs
+
 
 @page(*EVERYONE)
 def measures(request: StaffRequest) -> HttpResponse:
     """Every measure: its rate with the denominator, its trend and its open gaps by clinic."""
     last = GapRun.objects.order_by("-started_at").first()
-    context = {"rows": overviews(request.user), "last": last, "good": last_good(last)}
+    nights = GapRun.objects.order_by("-started_at")[:NIGHTS]
+    context = {"rows": overviews(request.user), "last": last, "good": last_good(last), "nights": nights}
     return render(request, "console/measures/list.html", context)
 
 

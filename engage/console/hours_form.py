@@ -20,7 +20,7 @@ def hours_field(label: str, hours: windows.Hours) -> forms.TimeField:
 class HoursForm(forms.Form):
     """When a clinic's automatic messages may go: within the law's and the product's hours, never beyond them."""
 
-    NAMES: ClassVar = {"weekdays": "Monday to Friday", "saturday": "Saturday", "sunday": "Sunday"}
+    NAMES: ClassVar = {"weekdays": "Weekdays", "saturday": "Saturday", "sunday": "Sunday"}
 
     def __init__(self, *args: Any, clinic: Clinic, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

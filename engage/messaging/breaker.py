@@ -83,7 +83,9 @@ class Guard:
             return 0
         if self.state == State.CLOSED:
             return self.pace.room(most)
-        if self.probing or (self.until is not None and clock.machine_now() < self.until):
+        left = (self.until - clock.machine_now()).total_seconds() if self.until is not None else 0.0
+        # More than it can ever be left: the clock has been put back.
+        if self.probing or 0 < left <= settings.BREAKER_OPEN:
             return 0
         return 1
 

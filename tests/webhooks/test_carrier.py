@@ -81,6 +81,15 @@ class Proof(WebhookTestCase):
         assert self.post(MESSAGE, self.inbound("x" * 70_000)).status_code == 413
         assert not Message.objects.exists()
 
+    def test_ten_megabytes_are_refused_before_they_are_read(self):
+        body = "Body=" + "x" * (10 * 1024 * 1024)
+        for path in (MESSAGE, "/webhooks/twilio/status/abc"):
+            answer = self.client.post(path, body, content_type="application/x-www-form-urlencoded")
+            assert answer.status_code == 413, path
+        lying = {"CONTENT_LENGTH": "-1"}
+        assert self.client.post(path, b"x", content_type="text/plain", **lying).status_code in (400, 403, 413)
+        assert not Message.objects.exists()
+
     def test_the_query_is_signed_too(self):
         params = self.inbound()
         assert self.post(MESSAGE + "?bodySHA256=1", params).status_code == 200

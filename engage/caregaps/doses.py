@@ -60,17 +60,18 @@ class Given:
             last_second(question.period.end),
         )
         day = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_lo ELSE e.end_lo END"
+        until = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_hi ELSE e.end_hi END"
         first, last = born_between(question)
         of_children = f"SELECT id FROM patients_patient WHERE birth_date BETWEEN '{first}' AND '{last}'"  # noqa: S608
         rows = question.rows(
-            f"SELECT e.patient_id, {day}, e.id {source} AND {day} BETWEEN {low} AND {high}"
+            f"SELECT e.patient_id, {day}, {until}, e.id {source} AND {day} BETWEEN {low} AND {high}"
             f" AND e.patient_id IN ({of_children})"
         )
-        for patient, second, event in rows:
+        for patient, second, latest, event in rows:
             if patient in born:
-                given = EPOCH + timedelta(days=second // 86_400)
+                given, at_most = (EPOCH + timedelta(days=s // 86_400) for s in (second, latest))
                 first, last = self.window.span(born[patient])
-                if first <= given <= last:
+                if first <= given and at_most <= last:  # a date known only in part must fit as a whole
                     found[patient][given] = Mark(event, given).whole, self.facts
         return found
 

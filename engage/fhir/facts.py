@@ -70,6 +70,9 @@ INTENTS = {"order": Trait.INTENT_ORDER} | dict.fromkeys(
 NEGATIONS = ("qicore-doNotPerform", "qicore-doNotPeform", "qicore-notDone")
 
 
+IN_WORDS = "The time is told in words only; kept without a time."
+
+
 def patient_of(resource: Resource) -> Reference:
     """Whom the resource is about. Raises BadResource when it does not say."""
     found = elements.reference(resource.get("subject") or resource.get("patient"), "Patient")
@@ -106,7 +109,7 @@ def when(resource: Resource, stem: str) -> tuple[Span, str]:
             return dates.at(dates.moment(written)), ""
     if (written := resource.get(stem + "Period")) is not None:
         return dates.period(written)
-    return UNKNOWN, ""
+    return UNKNOWN, IN_WORDS if resource.get(stem + "String") else ""
 
 
 def day(resource: Resource, name: str) -> Span:

@@ -11,6 +11,7 @@ from engage.fhir.traits import Trait
 LOINC = "http://loinc.org"
 PANEL, SYSTOLIC, DIASTOLIC = "85354-9", "8480-6", "8462-4"
 # One millimetre of mercury, however it is written; nothing else is a blood pressure.
+ODD_UNIT = "A blood pressure is in a unit we do not know; it counts as one without a value."
 MERCURY = {"mm[Hg]", "mmHg", "mm Hg", "mmhg", "mm[hg]", ""}
 
 
@@ -64,6 +65,7 @@ def _panel(r: Resource, what: Concept, span: Span, bits: int, note: str) -> Fact
         bits |= Trait.HAS_VALUE
     if top_odd or low_odd:
         bits |= Trait.VALUE_UNIT_ODD
+        note = note or ODD_UNIT
     return facts.make("Observation", r, what, span, bits, note, value=top, value2=low, unit="mm[Hg]")
 
 

@@ -24,6 +24,8 @@ COLUMNS = (
     "deceased", "deceased_on", "active", "line", "city", "state", "postal_code", "time_zone", "digest", "updated_at",
 )  # fmt: skip
 FIRST_TIME = ("clinic_id", "preferred_channel", "detail_level", "confidential", "do_not_call", "demo")
+NO_AGE = "The patient has no birth date; measures that ask for an age leave them out."
+UNBORN = "The birth date lies in the future; measures leave the patient out."
 Stored = dict[str, tuple[int, int, int | None, bool]]
 
 
@@ -93,9 +95,11 @@ class Patients:
 
     def _warn(self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: list[str]) -> None:
         for key in changed:
+            item, row = found[key]
+            if row.birth_date is None or row.birth_date > clock.today():
+                self.summary.note(item, NO_AGE if row.birth_date is None else UNBORN)
             if key not in stored:
                 continue
-            item, row = found[key]
             if stored[key][0] > self.newest_before:
                 self.summary.note(
                     item,

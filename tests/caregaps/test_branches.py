@@ -312,6 +312,7 @@ def test_cms117_schedules_by_product_and_flu_by_record():
         Chart("newborn hepatitis B and one later", IN, [
             visit(), *card(**{"hepatitis B": SERIES["hepatitis B"][2:]}), procedure("3E0234Z", "2023-03-10", PCS)], BORN),
         Chart("only the year of a dose is unknown", IN, [visit(), *card(MMR=[dose("03", "2024")])], BORN),
+        Chart("the month of the second birthday is unknown", IN, [visit(), *card(MMR=[dose("03", "2025-03")])], BORN),
         Chart("the month of a dose within the window", MET, [visit(), *card(MMR=[dose("03", "2024-05")])], BORN),
     ]  # fmt: skip
     assert wrong("CMS117", charts) == []

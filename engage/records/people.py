@@ -96,19 +96,19 @@ class Patients:
     def _warn(self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: list[str]) -> None:
         for key in changed:
             item, row = found[key]
+            if key in stored:
+                self._warn_of_update(key, item, row, stored)
             if row.birth_date is None or row.birth_date > clock.today():
                 self.summary.note(item, NO_AGE if row.birth_date is None else UNBORN)
-            if key not in stored:
-                continue
-            if stored[key][0] > self.newest_before:
-                self.summary.note(
-                    item,
-                    f"Patient/{key} came before with other content in this import; the later one was kept.",
-                )
-            if stored[key][3] and not row.deceased:
-                self.summary.note(
-                    item, "A death is on record here, and no longer in this resource; it was kept."
-                )
+
+    def _warn_of_update(self, key: str, item: Item, row: PatientRow, stored: Stored) -> None:
+        if stored[key][0] > self.newest_before:
+            self.summary.note(
+                item,
+                f"Patient/{key} came before with other content in this import; the later one was kept.",
+            )
+        if stored[key][3] and not row.deceased:
+            self.summary.note(item, "A death is on record here, and no longer in this resource; it was kept.")
 
     def _attribute(
         self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: set[str]

@@ -19,6 +19,7 @@ from engage.campaigns.jobs import advance
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.models import CareGap
+from engage.demo import sorting
 from engage.demo.campaigns import start_due
 from engage.demo.script import LINES, UNKNOWN, URGENT_PAST, URGENT_TODAY, Line
 from engage.inbox import actions as inbox
@@ -32,6 +33,7 @@ from engage.worklist.models import Outcome, Task
 
 DAYS = 21
 REPLY_SHARE = 0.22
+CHANGED_WORDS = 9  # days ago
 DONE_ELSEWHERE = ("CMS125", "CMS130")  # what patients tell of, and what a date of the last year closes
 
 
@@ -74,10 +76,17 @@ class Story:
             with standing_at(self.morning(back) + timedelta(hours=2)), transaction.atomic():
                 self.answers(delivered, urgent=URGENT_PAST if back in (17, 12, 6) else ())
             with standing_at(self.morning(back) + timedelta(hours=4)), transaction.atomic():
+                if back == CHANGED_WORDS:
+                    sorting.change_words(self.users)
                 self.staff_acts(share=0.9 if back > 2 else 0.4)
                 self.calls(share=0.5)
                 self.carry()
         self.this_morning()
+        for weeks in range(sorting.WEEKS, -1, -1):
+            with standing_at(self.now - timedelta(weeks=weeks)):
+                share = 1.0 if weeks else sorting.CHECKED_SO_FAR
+                sorting.check_samples(self.clinics, self.users["nurse"], share)
+        sorting.begin_draft(self.users)
 
     def morning(self, days_ago: int) -> datetime:
         """11:00 in New York, 09:00 in Phoenix (in winter), so many days ago."""
@@ -143,9 +152,15 @@ class Story:
             if self.random.random() < REPLY_SHARE:
                 self.say(message.address, self.line_for(message.language or "en").text)
         for line in urgent[:1]:
-            candidates = [m for m in campaign_texts if (m.language or "en") == line.language]
+            today = [m for m in campaign_texts if (m.language or "en") == line.language]
+            candidates = today or self.lately_texted(line.language)
             if candidates:
                 self.say(self.random.choice(candidates).address, line.text)
+
+    def lately_texted(self, language: str) -> list[Message]:
+        """Texts of the last days that somebody may answer on a day without any."""
+        rows = Message.objects.filter(direction="out", state="delivered", author=None, language=language)
+        return list(rows.filter(clinic__slug="harbor", safety=False).order_by("-accepted_at", "pk")[:10])
 
     def line_for(self, language: str) -> Line:
         return self.random.choice(self.lines.get(language) or self.lines["en"])

@@ -13,7 +13,8 @@ from engage.campaigns.models import Campaign
 from engage.caregaps.models import CareGap
 from engage.demo.people import CAST, set_passwords
 from engage.demo.population import CODES, Population, make_clinics
-from engage.inbox.models import Conversation, Level
+from engage.inbox import editing
+from engage.inbox.models import Conversation, Level, Reading, Sample, SampleItem, WordList
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint, Patient
 from engage.records.concepts import members
@@ -54,6 +55,16 @@ class Seeded(TestCase):
         assert {"open", "closed"} <= set(Conversation.objects.values_list("state", flat=True))
         assert Conversation.objects.filter(level=Level.URGENT, state="open").exists()
         assert Message.objects.filter(direction="in").count() > 15
+
+    def test_the_sorting_has_been_judged(self):
+        assert Sample.objects.filter(done_at=None).exists()
+        assert (
+            SampleItem.objects.exclude(verdict=None).exists()
+            and SampleItem.objects.filter(verdict=None).exists()
+        )
+        live, draft = WordList.objects.get(state="live"), WordList.objects.get(state="draft")
+        assert live.published_by.username == "oncall" and editing.tried(draft)
+        assert Reading.objects.filter(version__contains="+1/").exists()
 
     def test_every_sent_message_went_through_the_gate(self):
         sent = Message.objects.filter(direction="out", state="delivered")

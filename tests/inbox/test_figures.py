@@ -64,6 +64,12 @@ def test_the_interval_holds_what_is_true_about_as_often_as_it_says():
     assert held >= 285
 
 
+def test_where_nothing_was_flagged_none_of_forty_is_not_never():
+    found = detection(rows(R, R, 40), U)
+    assert found.alarms.share == 0 and found.alarms.high == pytest.approx(wilson(0, 40).high)
+    assert detection(rows(U, U, 2), U).caught.low == pytest.approx(wilson(1, 2).low)
+
+
 def test_significant_includes_urgent():
     found = detection(rows(S, U, 5) + rows(U, S, 5) + rows(R, S, 1) + rows(R, R, 9), S)
     assert found.caught.share == pytest.approx(10 / 11) and found.alarms.share == 0

@@ -155,7 +155,9 @@ def start(campaign: Campaign, by: User | str) -> None:
         raise CampaignError(problems[0])
     with transaction.atomic():
         _move(campaign, (Campaign.State.DRAFT,), Campaign.State.RUNNING)
-        campaign.stream = Stream.objects.create(name=campaign.name, clinic=_only_clinic(campaign))
+        campaign.stream = Stream.objects.create(
+            name=campaign.name, clinic=_only_clinic(campaign), rate_per_minute=campaign.texts_per_minute
+        )
         campaign.started_at = clock.now()
         campaign.save(update_fields=["stream", "started_at"])
         record(by, "campaign.start", campaign, **_where(campaign))

@@ -132,10 +132,7 @@ class Days:
         self.zone, self.state = zone_of(campaign), clinic.state if clinic else ""
         self.sunday = bool(clinic and clinic.sunday_sending)
         self.own = windows.own_week(clinic.sending_hours) if clinic else None
-        self.limits, self.stream_rate = (
-            pace.limits(),
-            campaign.stream.rate_per_minute if campaign.stream else None,
-        )
+        self.limits, self.stream_rate = pace.limits(), campaign.texts_per_minute
         self.today = clock.today(self.zone)
         used = pace.state_of(twilio.sender()).used if self.limits.daily is not None else 0
         self.left_today = None if self.limits.bulk_daily is None else max(0, self.limits.bulk_daily - used)
@@ -152,7 +149,7 @@ class Days:
         if self.limits.rate is not None:
             parts.append(f"{self.limits.rate:g} segments a second")
         if self.stream_rate:
-            parts.append(f"{self.stream_rate:,} messages a minute in this campaign")
+            parts.append(f"{self.stream_rate:,} texts a minute in this campaign")
         return " and ".join(parts)
 
     def seconds(self, day: date) -> float:
@@ -173,7 +170,7 @@ class Days:
         if self.limits.rate is not None:
             found = min(found, self.limits.rate * seconds)
         if self.stream_rate:
-            found = min(found, self.stream_rate / 60 * seconds)
+            found = min(found, self.stream_rate / 60 * seconds)  # as if each text had one segment: from above
         return found
 
     def next_open(self, day: date) -> date | None:

@@ -46,6 +46,7 @@ class Campaign(models.Model):
     launched_at = models.DateTimeField(null=True)  # the first taking-in reached its end
     ended_at = models.DateTimeField(null=True)
     pause_reason = models.CharField(max_length=200, blank=True)
+    texts_per_minute = models.PositiveIntegerField(null=True)  # None: as fast as the carriers allow
 
     objects: ClassVar[models.Manager["Campaign"]] = CampaignQuerySet.as_manager()
 

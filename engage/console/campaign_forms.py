@@ -13,13 +13,15 @@ from engage.campaigns.models import Campaign, Touch
 from engage.campaigns.segments import OLDEST, Segment, SegmentError
 from engage.caregaps.measures import MEASURES
 from engage.console.templatetags.words import LANGUAGES
+from engage.messaging.actions import set_rate
 from engage.patients.models import Patient, Practitioner
 
 NEW = ("name", "purpose", "measure", "clinics")
+STARTED = ("name", "purpose", "texts_per_minute")
 
 
 class CampaignForm(forms.Form):
-    """Name, purpose and whom a campaign chooses; once it has been started only its name and purpose change."""
+    """Name, purpose and whom a campaign chooses; once it has been started only its name, purpose and rate change."""
 
     name = forms.CharField(max_length=120)
     purpose = forms.CharField(max_length=300, required=False, help_text="For colleagues, in a sentence.")
@@ -44,6 +46,13 @@ class CampaignForm(forms.Form):
     overdue_days = forms.IntegerField(
         label="Due for at least (days)", required=False, min_value=0, max_value=36_500
     )
+    texts_per_minute = forms.IntegerField(
+        label="Texts a minute, at most",
+        required=False,
+        min_value=1,
+        max_value=100_000,
+        help_text="So that the clinic's phones can follow. Empty: as fast as the carriers allow.",
+    )
 
     def __init__(self, data: Any = None, *, user: User, campaign: Campaign | None = None) -> None:
         self.user, self.campaign = user, campaign
@@ -58,7 +67,7 @@ class CampaignForm(forms.Form):
         if campaign is None:
             self.fields = {name: self.fields[name] for name in NEW}
         elif campaign.state != Campaign.State.DRAFT:
-            self.fields = {name: self.fields[name] for name in ("name", "purpose")}
+            self.fields = {name: self.fields[name] for name in STARTED}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -73,7 +82,8 @@ class CampaignForm(forms.Form):
     def save(self) -> Campaign:
         """Writes the campaign; a new one gets the starter cadence and wording of its measure."""
         data, campaign = self.cleaned_data, self.campaign
-        values = {k: data[k] for k in ("name", "purpose", "measure", "standing", "segment") if k in data}
+        names = ("name", "purpose", "measure", "standing", "segment", "texts_per_minute")
+        values = {k: data[k] for k in names if k in data}
         if campaign is None:
             campaign = Campaign.objects.create(owner=self.user, **values)
             starters.ensure_templates(self.user.get_username(), (campaign.measure,))
@@ -82,6 +92,7 @@ class CampaignForm(forms.Form):
             for name, value in values.items():
                 setattr(campaign, name, value)
             campaign.save(update_fields=list(values))
+            set_rate(campaign.stream, campaign.texts_per_minute)
         if "clinics" in data:
             campaign.clinics.set(data["clinics"])
         action = "campaign.edit" if self.campaign else "campaign.new"
@@ -98,7 +109,10 @@ def spoken(user: User, campaign: Campaign | None) -> list[tuple[str, str]]:
 
 def stored(campaign: Campaign) -> dict[str, Any]:
     """A campaign as the form shows it."""
-    fields = {name: getattr(campaign, name) for name in ("name", "purpose", "measure", "standing")}
+    fields = {
+        name: getattr(campaign, name)
+        for name in ("name", "purpose", "measure", "standing", "texts_per_minute")
+    }
     return fields | {"clinics": list(campaign.clinics.all())} | dict(campaign.segment)
 
 

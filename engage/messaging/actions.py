@@ -229,6 +229,12 @@ def cancel_message(message: Message, *, by: User) -> bool:
     return True
 
 
+def set_rate(stream: Stream | None, per_minute: int | None) -> None:
+    """How many of its messages may go in a minute, None: as many as the sender may; in force within a second."""
+    if stream is not None:
+        Stream.objects.filter(pk=stream.pk).update(rate_per_minute=per_minute)
+
+
 def pause_stream(stream: Stream) -> None:
     """Its messages wait; in force from the next micro-batch on. Nothing for one that is cancelled."""
     Stream.objects.filter(pk=stream.pk, state=Stream.State.ACTIVE).update(state=Stream.State.PAUSED)

@@ -92,6 +92,27 @@ class Estimates(CampaignCase):
         assert (found.finish - date(2026, 3, 4)).days >= found.segments / (seconds * 0.01) - 2
         assert found.limit == "0.01 segments a second"
 
+    def test_the_campaigns_own_rate_decides_and_the_sender_keeps_it(self):
+        self.client.force_login(self.administrator)
+        url = f"/campaigns/{self.campaign.pk}/edit/"
+        data = {
+            "name": "Screening", "measure": "CMS130", "clinics": [self.clinic.pk], "standing": "on",
+            "texts_per_minute": "1",
+        }  # fmt: skip
+        assert self.client.post(url, data | {"texts_per_minute": "0"}).status_code == 422
+        assert self.client.post(url, data).status_code == 302
+        self.campaign.refresh_from_db()
+        self.crowd(700)  # Wednesday has 480 minutes left
+        found = self.before_start()
+        assert found.finish == date(2026, 3, 5)
+        assert found.limit == "1 texts a minute in this campaign"
+        self.launch()
+        self.campaign.refresh_from_db()
+        assert self.campaign.stream.rate_per_minute == 1
+        assert self.client.post(url, {"name": "Screening", "texts_per_minute": ""}).status_code == 302
+        self.campaign.stream.refresh_from_db()
+        assert self.campaign.stream.rate_per_minute is None
+
     @override_settings(SENDER_DAILY=1, SENDER_RESERVE=90)
     def test_what_never_ends_says_so(self):
         found = self.before_start()

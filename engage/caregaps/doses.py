@@ -4,19 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import cast
 
-from dateutil.relativedelta import relativedelta
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Proof, Question
 from engage.caregaps.facts import Facts
 from engage.caregaps.marks import Mark
-from engage.caregaps.period import day_of, first_second, last_second
+from engage.caregaps.period import day_of, first_second, last_second, years_after
 from engage.caregaps.words import Words
 from engage.patients.models import Patient
 
-EPOCH = date(1970, 1, 1)
 ON_RECORD = Words(" ({count} on record)", " ({count} en el expediente)")
 Days = dict[int, dict[date, Proof]]  # patient id → distinct days, each with a record of it
 
@@ -29,11 +28,12 @@ class SinceBirth:
     years: int = 0
     until_days: int | None = None
 
+    @lru_cache(maxsize=50_000)  # noqa: B019 - windows are constants of the measures
     def span(self, born: date) -> tuple[date, date]:
-        first = born + relativedelta(years=self.years) + timedelta(days=self.days)
+        first = years_after(born, self.years) + timedelta(days=self.days)
         if self.until_days is not None:
             return first, born + timedelta(days=self.until_days)
-        return first, born + relativedelta(years=2)
+        return first, years_after(born, 2)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Given:
             return found
         born = births(question)
         low, high = (
-            first_second(question.period.start - relativedelta(years=3)),
+            first_second(years_after(question.period.start, -3)),
             last_second(question.period.end),
         )
         day = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_lo ELSE e.end_lo END"
@@ -69,7 +69,7 @@ class Given:
         )
         for patient, second, latest, event in rows:
             if patient in born:
-                given, at_most = (EPOCH + timedelta(days=s // 86_400) for s in (second, latest))
+                given, at_most = day_of(second), day_of(latest)
                 first, last = self.window.span(born[patient])
                 if first <= given and at_most <= last:  # a date known only in part must fit as a whole
                     found[patient][given] = Mark(event, given).whole, self.facts
@@ -160,7 +160,7 @@ class OnSecondBirthday(Patients):
         born, found = births(question), {}
         for facts in self.facts_given:
             for patient, days in Given(facts, SinceBirth()).days(question).items():
-                if proof := days.get(born[patient] + relativedelta(years=2)):
+                if proof := days.get(years_after(born[patient], 2)):
                     found[patient] = proof
         return found
 
@@ -217,8 +217,7 @@ def first(proof: Proof) -> int:
 
 def born_between(question: Question) -> tuple[date, date]:
     """First and last birthday of those who turn two in the period."""
-    years = relativedelta(years=2)
-    return question.period.start - years, question.period.end - years
+    return years_after(question.period.start, -2), years_after(question.period.end, -2)
 
 
 def births(question: Question) -> dict[int, date]:

@@ -1,5 +1,6 @@
 """The measurement period, and windows of days counted from it. No measure names a year."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -10,6 +11,7 @@ from engage.caregaps.words import Words, day_text
 
 EPOCH = date(1970, 1, 1).toordinal()
 DAY = 86_400
+LOOK_BACK = 150  # years; nothing on record is older
 
 
 def first_second(day: date) -> int:
@@ -26,6 +28,14 @@ def day_of(seconds: int) -> date:
     return date.fromordinal(EPOCH + seconds // DAY)
 
 
+def years_after(day: date, years: int) -> date:
+    """The same day so many years later; 28 Feb for a 29 Feb that is none."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return day.replace(year=day.year + years, day=28)
+
+
 @dataclass(frozen=True)
 class Period:
     """First and last day of measurement."""
@@ -39,8 +49,7 @@ class Period:
         return cls(date(day.year, 1, 1), date(day.year, 12, 31))
 
     def years_later(self, years: int) -> "Period":
-        step = relativedelta(years=years)
-        return Period(self.start + step, self.end + step)
+        return Period(years_after(self.start, years), years_after(self.end, years))
 
 
 @dataclass(frozen=True)
@@ -72,13 +81,15 @@ class Window:
         first, last = self.days(period, as_of)
         return first_second(first), last_second(last)
 
-    @lru_cache(maxsize=50_000)  # noqa: B019 - windows are constants of the measures
     def covered_until(self, day: date, period: Period) -> int:
         """The last year whose window still holds a fact of that day."""
-        year, step = period.start.year, 0
-        while self.days(period.years_later(step))[0] > day and step > -150:
-            step -= 1
-        return year + step
+        begins = self.begins(period)
+        return period.start.year - LOOK_BACK + max(0, bisect_right(begins, day) - 1)
+
+    @lru_cache(maxsize=1000)  # noqa: B019 - windows are constants of the measures
+    def begins(self, period: Period) -> list[date]:
+        """The window's first day in each of the years up to the period's, the oldest first."""
+        return [self.days(period.years_later(step))[0] for step in range(-LOOK_BACK, 1)]
 
     def words(self, period: Period, as_of: date | None = None) -> Words:
         """ "from 1 Oct 2023 to 31 Dec 2025"."""

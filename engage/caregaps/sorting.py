@@ -128,6 +128,11 @@ class Sorted:
         return {"closed": CLOSED_BY[key[1]]} | ({"fact": found} if found else {})
 
     @staticmethod
+    def has_last(key: str) -> bool:
+        """Whether the key of an open gap names a last fact."""
+        return key[2:] != "0"
+
+    @staticmethod
     def fact(packed_mark: int, leaves: list[Facts]) -> dict[str, Any]:
         if not packed_mark:
             return {}

@@ -18,7 +18,6 @@ from engage.caregaps.models import CareGap, GapRun
 from engage.caregaps.sorting import Change, Sorted, among
 from engage.lib import bulk, clock
 from engage.messaging.actions import suppress_about
-from engage.patients.models import Patient
 from engage.worklist.actions import close_about
 from engage.worklist.models import Outcome
 
@@ -67,6 +66,7 @@ class Writer:
         self.today = bulk.day(as_of)
         self.done = Written()
         self.born: dict[int, date | None] = {}
+        self.dues: dict[date, Any] = {}  # as the database takes them: the same few days again and again
 
     def write(self, changes: Iterable[Change]) -> Iterator[int]:
         """Gives the number of rows of each transaction as it is committed."""
@@ -192,15 +192,23 @@ class Writer:
             due = group.measure.due_since(
                 group.group, fact.get("what", ""), last, group.question, self.born.get(change.patient)
             )
-        return due and bulk.day(due), orjson.dumps(evidence).decode(), fact.get("event")
+        if due is not None and due not in self.dues:
+            self.dues[due] = bulk.day(due)
+        return due and self.dues[due], orjson.dumps(evidence).decode(), fact.get("event")
 
     def learn_births(self, changes: list[Change]) -> None:
         """Birth dates of those whose last fact may lie before they were old enough."""
-        wanted = [c.patient for c in changes if c.status in (Status.OPEN, Status.DEFERRED)]
+        wanted = [c.patient for c in changes if c.status in LIVE and self.group.has_last(c.key)]
         self.born = {}
         for part in batches(wanted, 10_000):
-            rows = Patient.objects.filter(pk__in=part).values_list("pk", "birth_date")
-            self.born.update(rows)
+            sql = f"SELECT id, birth_date FROM patients_patient WHERE id IN ({','.join(map(str, part))})"  # noqa: S608
+            rows = self.group.question.rows(sql)
+            self.born.update((pk, day_read(day)) for pk, day in rows)
+
+
+def day_read(value: Any) -> date | None:
+    """A date as a plain query gives it: SQLite keeps text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def batches(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:

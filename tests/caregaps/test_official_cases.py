@@ -8,16 +8,14 @@ from engage.caregaps.measures import MEASURES
 from tests.caregaps.cases import differences, read_cases
 
 pytestmark = pytest.mark.django_db
+NONE_GIVEN = {"CMS2", "CMS138", "CMS347", "CMS349"}  # held to charts of our own
 HERE = Path(__file__).resolve().parents[1] / "data" / "measures"
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("measure", sorted(MEASURES))
+@pytest.mark.parametrize("measure", sorted(set(MEASURES) - NONE_GIVEN))
 def test_every_population_of_every_official_case(measure, data, capsys):
-    path = data / "measures" / f"{measure}.ndjson.gz"
-    if not path.exists():
-        pytest.skip(f"no official case of {measure} is given")
-    cases = read_cases(path)
+    cases = read_cases(data / "measures" / f"{measure}.ndjson.gz")
     wrong, positives = differences(cases, measure)
     with capsys.disabled():
         told = ", ".join(f"{code} {count}" for code, count in positives.items() if count)

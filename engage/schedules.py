@@ -16,6 +16,7 @@ JOBS = (
     Job("nightly gaps", "engage.caregaps.jobs.nightly", cron="15 6 * * *"),  # 01:15 or 02:15 in New York
     Job("advance campaigns", "engage.campaigns.jobs.advance", minutes=5),
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
+    Job("ask the second reader", "engage.inbox.jobs.ask_second_reader", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
     Job("draw the week's samples", "engage.inbox.jobs.draw_samples", minutes=60),
     Job("recover lost replies", "engage.webhooks.jobs.recover_inbound", minutes=5),

@@ -343,6 +343,24 @@ if LEASE < 4 * HTTP_TIMEOUT:
         f"it must be at least 4 × HTTP_TIMEOUT ({4 * HTTP_TIMEOUT:g} s), or two senders text the same patient",
     )
 
+# --- The optional second reader of replies: any server that speaks the OpenAI protocol; off without an address ---
+LLM_BASE_URL = str(env("LLM_BASE_URL", default="")).strip().rstrip("/")
+LLM_MODEL = str(env("LLM_MODEL", default="")).strip()
+LLM_API_KEY = str(env("LLM_API_KEY", default="")).strip()
+LLM_TIMEOUT = seconds("LLM_TIMEOUT", 20, 0.05)
+if LLM_BASE_URL and (
+    urlsplit(LLM_BASE_URL).scheme not in ("http", "https") or not urlsplit(LLM_BASE_URL).hostname
+):
+    raise refuse(
+        "LLM_BASE_URL", LLM_BASE_URL, "give the address of the server, as https://llm.example.org/v1"
+    )
+if LLM_BASE_URL and not LLM_MODEL:
+    raise ImproperlyConfigured(
+        "LLM_BASE_URL is set but LLM_MODEL is not: name the model the server should use."
+    )
+if LLM_API_KEY and not LLM_API_KEY.isprintable():
+    raise ImproperlyConfigured("LLM_API_KEY holds a character that no key has: copy it again.")
+
 # --- Logs: ids only, never names, numbers or message text ---------------------------------------------------
 LOGGING = {
     "version": 1,

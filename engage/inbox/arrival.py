@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 from django.db import transaction
 
 from engage.audit.models import record
-from engage.inbox import consequences, permission, triage, wordlist
+from engage.inbox import consequences, permission, secondreading, triage, wordlist
 from engage.inbox.consequences import Heard
 from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.senders import Sender, identify, normal
 from engage.inbox.triage import keywords, lexicon
 from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.lexicon import Lexicon
+from engage.inbox.triage.reading import Attempt, highest
 from engage.inbox.triage.reading import Reading as Found
-from engage.inbox.triage.reading import highest
 from engage.lib import clock, text
 from engage.messaging.models import Lane, Message
 from engage.worklist import actions as worklist
@@ -114,14 +114,20 @@ def process(message: Message, conversation: Conversation, sender: Sender, opt_ou
     """
     run = Run(message)
     word = run.read("keywords", lambda: spoken(message.body, opt_out_type))
-    found = run.read("triage", lambda: read(message, sender))
+    found = run.triage(lambda: read(message, sender))
     if found is not None:
         found = nothing_but(word, found) if word is not None and word.exact else found
         spanish = word is not None and word.lang == "es"
         message.language = conversation.language = "es" if spanish else found.lang or message.language
         message.save(update_fields=["language"])  # automatic answers are given in it
     run.all(steps(message, conversation, sender, word, found))
+    if run.failures:
+        run.step("operator", lambda: consequences.tell_operator(conversation, message.created_at))
     reading = conclude(run, found, obeyed=word is not None and word.kind == "stop")
+    if word is None or not word.exact:
+        run.step(
+            "second reader", partial(secondreading.wanted, message)
+        )  # after all else: it holds up nothing
     conversation.level = conversation.graded()
     conversation.save()
     return reading
@@ -170,30 +176,46 @@ def nothing_but(word: Keyword, found: Found) -> Found:
     )
 
 
-def read(message: Message, sender: Sender) -> Found:
+def read(message: Message, sender: Sender) -> Attempt:
     """With the lexicon that is live now; with the shipped one when that cannot read this reply."""
-    known = wordlist.live()
     try:
-        return triage_of(message, sender.outbound, known)
-    except Exception as error:
-        if known is lexicon.load():
-            raise
-        log.error("message %s: word list %s failed with %s", message.pk, known.version, type(error).__name__)
-        return triage_of(message, sender.outbound, lexicon.load())
+        known = wordlist.live()
+    except Exception as error:  # no lexicon can be had: the other stages read, and say so
+        log.error("message %s: no word list: %s", message.pk, type(error).__name__)
+        return attempt(message, sender.outbound, None)
+    tried = attempt(message, sender.outbound, known)
+    if tried.failures and known.version != lexicon.load().version:
+        log.error("message %s: word list %s failed with %s", message.pk, known.version, tried.failures)
+        return attempt(message, sender.outbound, None)
+    return tried
+
+
+# A picture alone: there are no words to read, so a person looks.
+WORDLESS = Found(("other",), "significant", (), "", None, False, "")
+
+
+def attempt(message: Message, answered: Message | None, known: Lexicon | None) -> Attempt:
+    """What the stages make of a reply, each by itself."""
+    if not message.body.strip():
+        return Attempt(WORDLESS, ())
+    return triage.attempt(message.body, **asked(message, answered), known=known)
 
 
 def triage_of(message: Message, answered: Message | None, known: Lexicon) -> Found:
-    """What triage makes of a reply to a text of ours, with this lexicon."""
-    if not message.body.strip():  # a picture alone: there are no words to read, so a person looks
-        return Found(("other",), "significant", (), "", None, False, "")
-    return triage.read(
-        message.body,
-        outbound=answered.body if answered else "",
-        context=CONTEXTS.get(answered.about.partition(":")[0], "") if answered else "",
-        channel=message.channel,
-        lang=message.language,
-        known=known,
-    )
+    """What triage makes of a reply to a text of ours, with this lexicon. Raises when any stage does."""
+    if not message.body.strip():
+        return WORDLESS
+    return triage.read(message.body, **asked(message, answered), known=known)
+
+
+def asked(message: Message, answered: Message | None) -> dict[str, Any]:
+    """What triage knows of a reply besides its words."""
+    return {
+        "outbound": answered.body if answered else "",
+        "context": CONTEXTS.get(answered.about.partition(":")[0], "") if answered else "",
+        "channel": message.channel,
+        "lang": message.language,
+    }
 
 
 def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
@@ -237,6 +259,16 @@ class Run:
         except Exception as error:
             self.failed(name, error)
             return None
+
+    def triage(self, act: Callable[[], Attempt]) -> Found | None:
+        """The reading stages: what they found, though one of them failed; nothing when none could start."""
+        tried = self.read("triage", act)
+        if tried is None:
+            return None
+        for failure in tried.failures:
+            log.error("message %s: triage stage %s", self.message.pk, failure)
+            self.failures.append(failure)
+        return tried.reading
 
     def all(self, steps: Iterator[Step]) -> None:
         """Together when nothing fails; otherwise one by one, each in its own savepoint, so that one loses no other."""

@@ -21,9 +21,10 @@ from engage.messaging.models import Message, Template
 from engage.patients import actions as patients
 from engage.patients.models import ContactPoint
 from engage.worklist import actions as worklist
-from engage.worklist.models import Reason, Task
+from engage.worklist.models import Outcome, Reason, Task
 
 URGENT_WITHIN = timedelta(minutes=5)
+UNREAD_WITHIN = timedelta(minutes=15)
 CRISIS_AGAIN_AFTER = timedelta(hours=1)  # two machines must not answer each other
 ALERT_AGAIN_AFTER = 300  # machine seconds: one alert per conversation in that time
 NO_REPLY = frozenset({"thanks", "auto_reply"})  # a person need not take over from the campaign
@@ -167,6 +168,35 @@ def open_urgent(conversation: Conversation, at: datetime, summary: str) -> Task:
         priority=Task.Priority.URGENT,
         opened_by="triage",
         link=conversation.link,
+    )
+
+
+UNREAD = "triage:failing"  # what the operator's task is about: one, however many replies wait
+UNREAD_SAYS = (
+    "Replies could not be read to the end by the machine. They wait on top, unsorted: read them yourself, "
+    "and tell your operator to look at the log."
+)
+
+
+def tell_operator(conversation: Conversation, at: datetime) -> Task:
+    """A reading stage failed: supervisors are told, once while the task is open, and the log says which stage."""
+    return worklist.open_task(
+        reason=Reason.OTHER,
+        summary=UNREAD_SAYS,
+        about=UNREAD,
+        due_at=at + UNREAD_WITHIN,
+        clinic=conversation.clinic,
+        queue=Task.Queue.SUPERVISORS,
+        priority=Task.Priority.URGENT,
+        opened_by="triage",
+        link="/inbox/",
+    )
+
+
+def all_read() -> None:
+    """No reply waits for its reading any more: the operator's task ends by itself."""
+    worklist.close_about(
+        UNREAD, Outcome.BY_SYSTEM, "Every reply has been read to the end since.", by="triage"
     )
 
 

@@ -7,8 +7,9 @@ from django.db.models.functions import Coalesce
 
 from engage.accounts.models import Clinic
 from engage.audit.models import AuditEvent, event
-from engage.inbox import arrival, sampling
+from engage.inbox import arrival, sampling, secondreading
 from engage.inbox.actions import settle_urgent
+from engage.inbox.consequences import all_read
 from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.senders import Sender, answered_by_reply, identify
 from engage.lib import clock
@@ -23,7 +24,11 @@ def finish_unsorted() -> int:
     """Runs the stages again over each reply where one failed; the number that are now complete."""
     settle_handled()
     rows = Reading.objects.filter(complete=False).order_by("pk").values_list("message_id", flat=True)
-    return sum(_finish(pk) for pk in list(rows[:AT_ONCE]))
+    tried = list(rows[:AT_ONCE])
+    finished = sum(_finish(pk) for pk in tried)
+    if tried and not rows.exists():
+        all_read()
+    return finished
 
 
 def settle_handled() -> None:
@@ -52,6 +57,11 @@ def _sender(message: Message) -> Sender:
     mine = [p for p in known.points if p.patient_id == message.patient_id]
     answered = answered_by_reply(message.address, message.patient, message.created_at)
     return Sender(message.address, message.patient, mine, answered)
+
+
+def ask_second_reader() -> int:
+    """The optional language model reads what waits for it; the number answered. Does nothing when it is off."""
+    return secondreading.ask_all()
 
 
 def wake_snoozed() -> int:

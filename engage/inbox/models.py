@@ -1,5 +1,6 @@
 """Conversation and Flag: what a patient said, what it may mean, and who looks after it."""
 
+from collections import Counter
 from typing import ClassVar, Self
 
 from django.db import models
@@ -165,7 +166,7 @@ class Flag(models.Model):
     start = models.PositiveIntegerField(default=0)  # where they stand in the message
     end = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300, blank=True)
-    source = models.CharField(max_length=12)  # optout, lexicon, question, classifier, staff
+    source = models.CharField(max_length=12)  # optout, lexicon, question, classifier, llm, staff
     state = models.CharField(max_length=9, choices=State.choices, default=State.PROPOSED)
     decided_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True)
@@ -297,3 +298,39 @@ class SampleItem(models.Model):
 
     def __str__(self) -> str:
         return f"sampleitem:{self.pk}"
+
+
+class SecondReading(models.Model):
+    """What the optional language model was asked about one reply, what it said, and what came of it.
+
+    waiting → answered | given_up (too late, too often without an answer, or an answer of no use)
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        ANSWERED = "answered", "Answered"
+        GIVEN_UP = "given_up", "Given up"
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="second_reading")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField()  # machine time; also the lease of a try that is under way
+    made_at = models.DateTimeField()  # machine time
+    prompt_version = models.CharField(max_length=20, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    asked = models.TextField(blank=True)  # what was sent of the reply: without identifiers
+    answer = models.TextField(blank=True)  # as it came
+    failure = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar[models.Manager["SecondReading"]]
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], condition=Q(state="waiting"), name="second_waiting")]
+
+    def __str__(self) -> str:
+        return f"second_reading:{self.message_id}"
+
+    def made_of_it(self) -> dict[str, int]:
+        """How many of its flags people confirmed, dismissed, or have not decided on."""
+        rows = Flag.objects.filter(message=self.message_id, source="llm").values_list("state", flat=True)
+        return dict(Counter(rows))

@@ -29,6 +29,10 @@ SAME = words_of("asked", "same")
 WORSE = words_of("asked", "worse")
 CHANGE = words_of("asked", "change")
 WORDED: dict[str, int] = VOCABULARY["asked"]["worded"]
+PHRASES: dict[str, list[tuple[list[str], str]]] = {
+    kind: [(phrase.split(" "), value) for phrase, value in rows.items()]
+    for kind, rows in VOCABULARY["asked"]["phrases"].items()
+}
 LEAD = words_of("asked", "lead")
 TOKEN = re.compile(r"\d+(?:[./]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s.,!?:;()'\"-]+")
 SHORT = 5  # words of an answer that says nothing else
@@ -63,6 +67,9 @@ def answer(body: str, outbound: str) -> Answer | None:
     kind = kind_of(outbound)
     if not kind:
         return None
+    phrased = _phrased(body, kind)
+    if phrased:
+        return phrased
     tokens = list(TOKEN.finditer(body[:300]))
     for at, token in enumerate(tokens[:7]):
         value, number = _value(token.group(), kind, outbound)
@@ -71,6 +78,19 @@ def answer(body: str, outbound: str) -> Answer | None:
             return _meaning(kind, value, number, token.span(), whole)
         if fold(token.group()) not in LEAD:
             break
+    return None
+
+
+def _phrased(body: str, kind: Kind) -> Answer | None:
+    """An answer in several words: "several days", "not always", "más de la mitad"."""
+    tokens = [t for t in TOKEN.finditer(body[:300]) if t.group()[0].isalnum()]
+    said = [fold(t.group()) for t in tokens]
+    for phrase, value in PHRASES.get(kind, ()):
+        if said[: len(phrase)] == phrase:
+            whole = len(said) <= len(phrase) + SHORT
+            number = float(value) if value.isdigit() else None
+            span = tokens[0].start(), tokens[len(phrase) - 1].end()
+            return _meaning(kind, "number" if number is not None else value, number, span, whole)  # type: ignore[arg-type]
     return None
 
 

@@ -3,11 +3,14 @@
 Trained by `python -m engage.inbox.triage.train`; the weights are a file in the tree.
 """
 
+import base64
 import gzip
 import json
 import math
+import sys
 from array import array
 from functools import cache
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ EVERYDAY = frozenset(
         "already_done",
     }
 )
+MOST_MEANT = 60  # words of a reply whose meanings count
+FEWEST = 2  # a single word means half as much as a sentence
 CONFIRMING = frozenset({"confirm", "missed_visit"})  # an agreement that nobody has to book
 WORDS: dict[str, str] = VOCABULARY["classifier"]["labels"]  # as in "Reads like …"
 Placed = tuple[str, Level, tuple[int, int] | None]
@@ -46,23 +51,41 @@ class Model:
         self.data_sha256: str = source["data_sha256"]
         self._scale: float = source["scale"]
         self._rows = {name: array("h", row) for name, row in source["rows"].items()}
+        self._meant = _little_endian(base64.b64decode(source["meant"]))
+        self._places = {word: i * len(self.names) for i, word in enumerate(source["words"].split(" "))}
 
-    def scores(self, names: set[str]) -> dict[str, float]:
-        """The probability of each output for a set of features."""
-        totals = [0] * len(self.names)
+    def scores(self, names: set[str], words: list[str]) -> dict[str, float]:
+        """The probability of each output for a set of features and the words whose meanings count."""
+        totals: list[float] = self._meaning(words)
         for name in names:
             row = self._rows.get(name)
             if row is not None:
-                totals = [t + w for t, w in zip(totals, row, strict=True)]
+                totals = list(map(add, totals, row))
         return {
             name: 1 / (1 + math.exp(-max(-30.0, min(30.0, total * self._scale + bias))))
             for name, total, bias in zip(self.names, totals, self.bias, strict=True)
         }
 
+    def _meaning(self, words: list[str]) -> list[float]:
+        """What the words of a reply mean on the whole, however it is said."""
+        width = len(self.names)
+        places = [place for word in words if (place := self._places.get(word)) is not None]
+        totals = [0] * width
+        for place in places:
+            totals = list(map(add, totals, self._meant[place : place + width]))
+        return [total / max(FEWEST, len(places)) for total in totals]
+
     def weight(self, feature: str, output: str) -> int:
         """How much a feature speaks for an output."""
         row = self._rows.get(feature)
         return row[self.names.index(output)] if row is not None else 0
+
+
+def _little_endian(raw: bytes) -> "array[int]":
+    found = array("h", raw)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
 
 
 @cache
@@ -79,7 +102,7 @@ def version() -> str:
 def classify(material: Material) -> list[Placed]:
     """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
     model = load()
-    scores = model.scores(features(material))
+    scores = model.scores(features(material), [word.text for word in material.words[:MOST_MEANT]])
     urgent = scores["urgent"] >= model.thresholds[_needed(material)]
     plain = [n for n in WORDS if n not in URGENT_LABELS]
     chosen = [n for n in plain if scores[n] >= model.thresholds[n]]

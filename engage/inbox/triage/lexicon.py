@@ -70,7 +70,7 @@ class _Builder:
     items: dict[str, int] = field(default_factory=dict)
     exact: dict[str, list[int]] = field(default_factory=dict)
     prefixes: dict[str, list[int]] = field(default_factory=dict)
-    compounds: dict[str, list[tuple[tuple[str, ...], int]]] = field(default_factory=dict)
+    compounds: dict[tuple[str, str], list[tuple[tuple[str, ...], int]]] = field(default_factory=dict)
 
     def item(self, spec: str) -> int:
         if spec not in self.items:
@@ -90,7 +90,7 @@ class _Builder:
     def _file(self, word: str, number: int) -> None:
         parts = word.replace("+", " ").split(" ")
         if len(parts) > 1:
-            self.compounds.setdefault(parts[0], []).append((tuple(parts), number))
+            self.compounds.setdefault((parts[0], parts[1]), []).append((tuple(parts), number))
         elif word.endswith("*"):
             self.prefixes.setdefault(word[:-1], []).append(number)
         else:
@@ -165,7 +165,8 @@ class Lexicon:
         for i, word in enumerate(words):
             for item in self._items(word.text):
                 places.setdefault(item, []).append((i, i + 1))
-            for parts, item in self._builder.compounds.get(word.text, ()):
+            following = words[i + 1].text if i + 1 < len(words) else ""
+            for parts, item in self._builder.compounds.get((word.text, following), ()):
                 end = i + len(parts)
                 if end <= len(words) and all(words[i + j].text == p for j, p in enumerate(parts)):
                     places.setdefault(item, []).append((i, end))

@@ -1,19 +1,22 @@
 """The stages of triage in their order. A later stage may add a finding or raise the level, never lower it."""
 
+import threading
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
 from engage.inbox.triage.features import Material
 from engage.inbox.triage.gravest import gravest
 from engage.inbox.triage.keywords import Keyword, keyword
 from engage.inbox.triage.language import NAMES, language
-from engage.inbox.triage.reading import LABELS, LEVELS, Finding, Reading, highest
-from engage.inbox.triage.text import set_aside, words
+from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
+from engage.inbox.triage.text import Word, set_aside, words
 
 CODE_VERSION = "1"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
 EVIDENCE = 300
+PATIENCE = 5.0  # seconds for all stages: a hundred times what the longest message takes
 READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
@@ -35,7 +38,77 @@ def read(
     """
     material = prepare(text, outbound=outbound, context=context, channel=channel, lang=lang, known=known)
     found = [f for stage in STAGES for f in stage(material)]
-    return _reading(material, found)
+    return _reading(material, found, _version(material))
+
+
+def attempt(
+    text: str,
+    *,
+    outbound: str = "",
+    context: str = "",
+    channel: str = "sms",
+    lang: str = "",
+    known: lexicon.Lexicon | None = None,
+    patience: float | None = None,
+) -> Attempt:
+    """As `read`, but a stage that raises, hangs or is missing loses none of the others; which failed is said.
+
+    `patience` is the seconds that all stages together may take (PATIENCE when absent). Raises only what is no `Exception`.
+    """
+    progress = _Progress()
+    asked = {"outbound": outbound, "context": context, "channel": channel, "lang": lang, "known": known}
+    worker = threading.Thread(target=_stage_by_stage, args=(text, asked, progress), daemon=True)
+    worker.start()
+    worker.join(PATIENCE if patience is None else patience)
+    if worker.is_alive():
+        progress = progress.stopped()
+    material = progress.material
+    reading = _reading(material, progress.found, "") if material is not None else None
+    if reading is not None and material is not None and not progress.failures:
+        reading = replace(reading, version=_version(material))
+    return Attempt(reading, tuple(progress.failures))
+
+
+@dataclass
+class _Progress:
+    """How far the stages over one reply have come; shared with the thread that runs them."""
+
+    material: Material | None = None
+    found: list[Finding] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    stage: str = "preparation"
+
+    def stopped(self) -> "_Progress":
+        """What there is by now, with the stage that hangs; the thread's later words are not waited for."""
+        return _Progress(self.material, [*self.found], [*self.failures, f"{self.stage}: took too long"])
+
+
+def _stage_by_stage(text: str, asked: dict[str, Any], progress: _Progress) -> None:
+    for blind in (False, True):
+        try:
+            progress.material = prepare(text, blind=blind, **asked)
+            break
+        except Exception as error:
+            progress.failures.append(f"preparation: {type(error).__name__}")
+    if progress.material is None:
+        return
+    for stage in STAGES:
+        progress.stage = stage.__name__.strip("_")
+        try:
+            progress.found += stage(progress.material)
+        except Exception as error:
+            progress.failures.append(f"{progress.stage}: {type(error).__name__}")
+
+
+Known = tuple[list[lexicon.Hit], list[tuple[int, str]], str]  # hits, concepts, version of the lexicon
+
+
+def _found(said: list[Word], known: lexicon.Lexicon | None, *, blind: bool) -> Known:
+    if blind:  # in place of a broken lexicon, so that the other stages can run
+        return [], [], "none"
+    known = known or lexicon.load()
+    places = known.positions(said)
+    return known.scan(said, places), known.concepts(places), known.version
 
 
 def prepare(
@@ -46,18 +119,18 @@ def prepare(
     channel: str,
     lang: str,
     known: lexicon.Lexicon | None = None,
+    blind: bool = False,
 ) -> Material:
     """Everything the stages look at, worked out once."""
     body = set_aside(text[:LONGEST], outbound)
     said = words(body, voice=channel in ("voice", "phone"))
-    known = known or lexicon.load()
-    places = known.positions(said)
+    hits, concepts, version = _found(said, known, blind=blind)
     return Material(
         text=text,
         body=body,
         words=said,
-        hits=known.scan(said, places),
-        concepts=known.concepts(places),
+        hits=hits,
+        concepts=concepts,
         answer=asked.answer(body, outbound),
         kind=asked.kind_of(outbound),
         figures=vitals.figures(said, asked.kind_of(outbound)),
@@ -66,7 +139,7 @@ def prepare(
         channel=channel,
         lang=language(body, said, lang),
         known_lang=lang,
-        lexicon=known.version,
+        lexicon=version,
     )
 
 
@@ -171,7 +244,11 @@ def _edges(body: str) -> tuple[int, int]:
     return start, max(start, len(body.rstrip()))
 
 
-def _reading(material: Material, found: list[Finding]) -> Reading:
+def _version(material: Material) -> str:
+    return f"{CODE_VERSION}/{material.lexicon}/{classifier.version()}"
+
+
+def _reading(material: Material, found: list[Finding], version: str) -> Reading:
     kept = _distinct(found)
     if any(f.label == "emergency" and f.level == "urgent" for f in kept):
         kept = [f for f in kept if f.label != "symptom"]  # an emergency is what the symptom is
@@ -189,7 +266,7 @@ def _reading(material: Material, found: list[Finding]) -> Reading:
         lang=material.lang,
         keyword=_plain_keyword(word),
         suspect_opt_out="opt_out" in labels and not stop,
-        version=f"{CODE_VERSION}/{material.lexicon}/{classifier.version()}",
+        version=version,
     )
 
 

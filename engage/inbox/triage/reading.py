@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["urgent", "significant", "routine"]
-Source = Literal["optout", "lexicon", "question", "classifier"]
+Source = Literal["optout", "lexicon", "question", "classifier", "llm"]
 
 LEVELS: tuple[Level, ...] = ("routine", "significant", "urgent")  # rising
 
@@ -62,6 +62,14 @@ class Reading:
     keyword: Literal["stop", "start", "help"] | None
     suspect_opt_out: bool  # probably a revocation: suspend sending, let a person decide
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What could be read although a stage failed. Its level may be too low while `failures` names one."""
+
+    reading: Reading | None  # None: nothing could be prepared
+    failures: tuple[str, ...]  # "classifier: KeyError", "lexicon: took too long"; never the patient's words
 
 
 def highest(levels: list[Level]) -> Level:

@@ -5,7 +5,7 @@ fever of an infant under three months 38.0 °C (AAP). With symptoms or not, a pe
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engage.inbox.triage.reading import Level
 from engage.inbox.triage.text import Word
@@ -18,6 +18,7 @@ PULSE = words_of("vitals", "pulse")
 HEAT = words_of("vitals", "heat")
 NOT_LEVEL = words_of("vitals", "not_level")
 FELT = words_of("vitals", "felt")
+OVER = words_of("vitals", "over")  # "230 over 128", "220 con 130"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ def _figure(words: list[Word], at: int, kind: str) -> Reading | None:
     ):
         return None
     value = float(text)
+    spelt = words[at + 1 : at + 3]
+    if len(spelt) == 2 and spelt[0].text in OVER and re.fullmatch(r"\d{2,3}", spelt[1].text):
+        found = _pressure(int(value), int(spelt[1].text), at, kind, {w.text for w in words})
+        return replace(found, last=at + 3) if found else None
     if around & OXYGEN and 50 <= value <= 89:
         return Reading("emergency", "urgent", at, at + 1, "a low oxygen reading")
     if around & SUGAR:

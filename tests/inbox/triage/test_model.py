@@ -11,11 +11,12 @@ from engage.inbox.triage.reading import LABELS
 from engage.inbox.triage.split import part
 
 DATA = classifier.PATH.parent
+TIED = ("replies-*.jsonl", "extra-*.jsonl", "lexicon.json", "vocabulary.json", "meanings.json.gz")
 
 
 def test_the_model_is_tied_to_its_data():
     digest = hashlib.sha256()
-    for pattern in ("replies-*.jsonl", "extra-*.jsonl", "lexicon.json", "vocabulary.json"):
+    for pattern in TIED:
         for path in sorted(DATA.glob(pattern)):
             digest.update(path.read_bytes())
     assert classifier.load().data_sha256 == digest.hexdigest(), (

@@ -137,7 +137,7 @@ def messages() -> Iterator[GaugeMetricFamily]:
     oldest = GaugeMetricFamily(
         "engage_messages_oldest_seconds", "The oldest of them", labels=["lane", "state"]
     )
-    for row in health.depths():
+    for row in health.depths_lately()[0]:
         depth.add_metric([row["lane"], row["state"]], row["count"])
         oldest.add_metric([row["lane"], row["state"]], row["oldest_seconds"])
     yield from (depth, oldest)

@@ -1,14 +1,17 @@
 """/readyz and /metrics, and the poller that finds lost replies."""
 
+import json
 from datetime import timedelta
+from unittest.mock import patch
 
+from django.core.cache import cache
 from django.test import override_settings
 
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.models import GapRun
 from engage.lib import clock
-from engage.messaging import actions, health
-from engage.messaging.models import Breaker, Heartbeat, Message
+from engage.messaging import actions, health, switch
+from engage.messaging.models import Breaker, Heartbeat, Message, ProviderEvent
 from engage.webhooks.jobs import recover_inbound
 from tests.base import CastTestCase
 from tests.simulator.harness import Carrier
@@ -55,6 +58,37 @@ class Metrics(CastTestCase):
         assert 'engage_messages{lane="bulk",state="queued"} 1.0' in page
         assert 'engage_heartbeat_age_seconds{name="deliver"}' in page
         assert "secret" not in page and "6175550142" not in page
+
+    def test_the_same_as_on_the_delivery_page(self):
+        Message.objects.create(key="doubt", address="+16175550142", body="x", state="in_doubt")
+        ProviderEvent.objects.create(provider_sid="SM1", status="sent")
+        switch.stop("system:operator", "Now.")
+        with override_settings(SENDER_DAILY=2000):
+            metrics = self.client.get("/metrics").content.decode()
+            facts = json.loads(self.client.get("/readyz").content)
+        for line in (
+            'engage_messages{lane="bulk",state="in_doubt"} 1.0', "engage_send_rate 0.0", "engage_segments_a_day 2000.0",
+            "engage_sending_stopped 1.0", "engage_callback_age_seconds 0.",
+        ):  # fmt: skip
+            assert line in metrics, line
+        assert facts["sender"]["stopped"] is True
+        assert facts["delivery"]["in_doubt"] == 1 and facts["delivery"]["needs_review"] == 0
+        assert facts["delivery"]["segments_a_day"] == 2000 and facts["delivery"]["last_callback"]
+
+    def test_a_million_are_not_counted_by_everybody_who_looks(self):
+        actions.queue(body="Hello", key="k", patient=self.patient)
+        cache.delete(health.COUNTED)
+        with self.assertNumQueries(2):  # few are counted anew each time
+            health.depths_lately()
+            health.depths_lately()
+        self.addCleanup(cache.delete, health.COUNTED)
+        with patch.object(health, "MANY", 0):
+            health.depths_lately()
+        kept = cache.get(health.COUNTED)
+        assert kept is None or kept[0][0]["count"] == 1  # it was kept for twenty times as long as it took
+        cache.set(health.COUNTED, ([], clock.machine_now()), 60)
+        with self.assertNumQueries(0):
+            assert health.depths_lately()[0] == []
 
     def test_the_last_care_gap_run(self):
         assert "engage_gap_run_age_seconds NaN" in self.client.get("/metrics").content.decode()

@@ -44,11 +44,12 @@ def delivery(request: StaffRequest) -> HttpResponse:
 
 def now() -> dict[str, Any]:
     """Counts and ages only."""
-    rows = health.depths()
+    rows, counted = health.depths_lately()
     heard = Reading.objects.order_by("-pk").select_related("message").first()
     return {
         "sender": health.sender_state(),
         "lanes": health.by_lane(rows),
+        "counted": int((clock.machine_now() - counted).total_seconds()),
         "states": [s.label for s in health.UNSETTLED],
         "in_doubt": sum(r["count"] for r in rows if r["state"] == Message.State.IN_DOUBT),
         "to_decide": sum(r["count"] for r in rows if r["state"] == Message.State.NEEDS_REVIEW),
@@ -88,7 +89,7 @@ def delivery_stop(request: StaffRequest) -> HttpResponse:
         else:
             messages.success(request, "All sending is stopped.")
             return HttpResponseRedirect(reverse("delivery"))
-    context = {"problem": problem, "lanes": health.by_lane(health.depths())}
+    context = {"problem": problem, "lanes": health.by_lane(health.depths_lately()[0])}
     return render(request, "console/delivery/stop.html", context, status=422 if problem else 200)
 
 
@@ -97,7 +98,7 @@ def delivery_go_on(request: StaffRequest) -> HttpResponse:
     """Asks before sending goes on: what waited may be much, and all of it is due."""
     if request.method == "POST":
         return done(request, switch.go_on, "Sending goes on.")
-    context = {"stop": switch.current(), "lanes": health.by_lane(health.depths())}
+    context = {"stop": switch.current(), "lanes": health.by_lane(health.depths_lately()[0])}
     return render(request, "console/delivery/go_on.html", context)
 
 

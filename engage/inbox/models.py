@@ -200,6 +200,11 @@ class Reading(models.Model):
 
     objects: ClassVar[models.Manager["Reading"]]
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["message"], condition=Q(complete=False), name="reading_unsorted"),
+        ]
+
     def __str__(self) -> str:
         return f"reading:{self.message_id}"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
@@ -14,7 +14,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from engage.caregaps.models import GapRun
-from engage.inbox.models import Conversation
+from engage.inbox import wordlist
+from engage.inbox.models import Conversation, Reading
 from engage.lib import clock
 from engage.messaging import health, switch
 from engage.messaging.models import Breaker, Heartbeat, Message
@@ -104,6 +105,7 @@ class Collector:
             "engage_conversations_open", "Open conversations", "level", {str(k): float(n) for k, n in waiting}
         )
         yield from gap_runs()
+        yield from triage()
         yield from capacity()
 
 
@@ -171,6 +173,22 @@ def gap_runs() -> Iterator[GaugeMetricFamily]:
         state: float(last.state == state) for state in GapRun.State.values if state != GapRun.State.RUNNING
     }
     yield gauge("engage_gap_run_ended", "1 for how the last run ended", "state", ended)
+
+
+def triage() -> Iterator[GaugeMetricFamily]:
+    """Replies that triage could not sort, how long the oldest waits, and whether the word list is read."""
+    unsorted = Reading.objects.filter(complete=False).aggregate(
+        n=Count("pk"), oldest=Min("message__created_at")
+    )
+    age = max(0.0, (clock.now() - unsorted["oldest"]).total_seconds()) if unsorted["oldest"] else 0.0
+    yield gauge(
+        "engage_replies_unsorted", "Replies whose triage has not finished", "", {"": float(unsorted["n"])}
+    )
+    yield gauge("engage_replies_unsorted_oldest_seconds", "Since the oldest of them came", "", {"": age})
+    broken = float(bool(wordlist.trouble()))
+    yield gauge(
+        "engage_word_list_broken", "1 when the shipped lexicon stands in for the clinic's", "", {"": broken}
+    )
 
 
 def gauge(name: str, words: str, label: str, values: dict[str, float]) -> GaugeMetricFamily:

@@ -214,6 +214,12 @@
     fresh(counts);
     const down = one("[data-sender]");
     if (down && down.textContent !== counts.sending) down.textContent = counts.sending;
+    const unread = one("[data-sorting-trouble]");
+    if (unread) {
+      const text = one("[data-sorting-text]", unread);
+      if (text.textContent !== (counts.sorting ?? "")) text.textContent = counts.sorting ?? "";
+      unread.hidden = !counts.sorting;
+    }
     const title = (Number(counts.urgent) ? `(▲${counts.urgent}) ` : "") + document.title.replace(/^\(▲\d+\+?\) /, "");
     if (document.title !== title) document.title = title;
   }

@@ -1,6 +1,6 @@
 """The poll of every open page: counts and whether something urgent or broken is new. Carries no patient's data."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
@@ -12,12 +12,14 @@ from django.urls import URLPattern, path, reverse
 
 from engage.accounts.models import User
 from engage.console.access import CARE, EVERYONE, StaffRequest, page
+from engage.inbox import wordlist
 from engage.inbox.models import Conversation, Level
 from engage.lib import clock
 from engage.lib.text import number
 from engage.messaging.health import sender_state
 from engage.worklist.models import Task
 
+UNSORTED_FOR = timedelta(minutes=2)  # until then a reply is only being read
 MOST = 100  # counted up to this and shown as "99+": nobody acts differently on 4,312
 
 
@@ -28,12 +30,24 @@ def poll_counts(request: StaffRequest) -> HttpResponse:
     if request.user.role in CARE:
         context |= counted(request.user, request.GET.get("task", ""), request.GET.get("heard", ""))
         context |= newest_urgent(request.user) if context["urgent"] else {}
+        context["sorting"] = sorting_sentence(context["unsorted"])
     return render(request, "components/_counts.html", context)
 
 
 def sender_sentence() -> str:
     """What a person must know about sending, "" when all is well; read once a second for everybody who polls."""
     return str(sender_state()["sentence"])
+
+
+def sorting_sentence(unsorted: str) -> str:
+    """What a person must know about triage: replies it could not sort, or a word list that it cannot read."""
+    trouble = str(cache.get_or_set("wordlist", wordlist.trouble, 5))
+    if not unsorted:
+        return trouble
+    said = "A reply could not be sorted: read it yourself"
+    if unsorted != "1":
+        said = f"{unsorted} replies could not be sorted: read them yourself"
+    return f"{said}, on top of the inbox. {trouble}".strip()
 
 
 def counted(user: User, since_task: str, since_heard: str) -> dict[str, str]:
@@ -44,6 +58,7 @@ def counted(user: User, since_task: str, since_heard: str) -> dict[str, str]:
         "urgent": talks.filter(level=Level.URGENT),
         "inbox": talks.filter(seen_at=None),
         "unassigned": talks.filter(owner=None),
+        "unsorted": talks.filter(level=Level.UNSORTED, last_heard_at__lt=clock.now() - UNSORTED_FOR),
         "worklist": tasks.filter(Q(priority=Task.Priority.URGENT) | Q(due_at__lt=clock.now())),
     }
     if (since := number(since_task)) is not None:

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
@@ -15,6 +15,8 @@ from engage.accounts.models import Clinic, Role
 from engage.audit.models import record
 from engage.console.access import CAMPAIGNERS, StaffRequest, page
 from engage.console.hours_form import HoursForm
+from engage.inbox import editing, wordlist
+from engage.inbox.models import Reading
 from engage.lib import clock, phone
 from engage.messaging.models import Template
 
@@ -73,6 +75,11 @@ def shown(request: StaffRequest, **forms_by_name: Any) -> dict[str, Any]:
         "sending_enabled": settings.SENDING_ENABLED,
         "allowlist": settings.SEND_ALLOWLIST,
         "public_base_url": settings.PUBLIC_BASE_URL,
+        "unsorted": Reading.objects.filter(complete=False).aggregate(
+            n=Count("pk"), oldest=Min("message__created_at")
+        ),
+        "word_list": editing.live(),
+        "word_trouble": wordlist.trouble(),
     }
 
 

@@ -86,6 +86,7 @@ class Bubble:
     undo_seconds: int = 0  # of the author's ten, when they run
     unsorted: bool = False
     flaggable: bool = False  # a reply that waits: staff may say what triage missed
+    keyed: bool = False  # the newest of those: its decisions have keys
     matched: bool = False  # a person said that it is this patient's
     may_unmatch: bool = False  # the last of those that were matched together: here the match is taken back
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -130,6 +131,9 @@ def thread(
     by_hand = [b for b in bubbles if b.matched]
     if by_hand:
         max(by_hand, key=lambda b: (b.message.reading.matched_at, b.message.pk)).may_unmatch = True
+    newest_heard = next((b for b in reversed(bubbles) if b.flaggable), None)
+    if newest_heard is not None:
+        newest_heard.keyed = True
     for last, this in zip([None, *bubbles], bubbles, strict=False):
         this.new_day = last is None or last.message.created_at.date() != this.message.created_at.date()
     return bubbles, earlier

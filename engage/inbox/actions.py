@@ -8,7 +8,7 @@ from django.db.models import Q
 from engage.accounts.models import User
 from engage.audit.models import record
 from engage.inbox.arrival import receive
-from engage.inbox.flags import add_flag, confirm, dismiss
+from engage.inbox.flags import add_flag, confirm, dismiss, restore
 from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
 from engage.inbox.permission import decide_doubt, end_texts
@@ -29,6 +29,7 @@ __all__ = [
     "end_texts",
     "match",
     "receive",
+    "restore",
     "unmatch",
 ]
 STAYS_HERE = (

@@ -12,7 +12,7 @@ from engage.messaging.models import Message
 from engage.patients import actions as patients
 from engage.patients.models import ContactPoint
 from engage.worklist import actions as worklist
-from engage.worklist.models import Outcome, Reason
+from engage.worklist.models import Outcome, Reason, Task
 
 
 def dismiss(flag: Flag, *, by: User) -> None:
@@ -30,6 +30,33 @@ def dismiss(flag: Flag, *, by: User) -> None:
             )
         if flag.label == "wrong_person":
             _their_number_after_all(flag, by)
+
+
+def restore(flag: Flag, *, by: User) -> None:
+    """Undo of a dismissal: the flag stands as it was proposed, and the urgent task that it ended is open again."""
+    with transaction.atomic():
+        if not Flag.objects.filter(pk=flag.pk, state=Flag.State.DISMISSED).update(
+            state=Flag.State.PROPOSED, decided_by=None, decided_at=None
+        ):
+            return
+        conversation, message = flag.conversation, flag.message
+        record(by, "flag.restore", flag, label=flag.label, **_where(conversation))
+        _regrade(message)
+        conversation.settle_level()
+        if flag.level == Level.URGENT:
+            ended = Task.objects.filter(
+                about=conversation.about, reason=Reason.URGENT_REPLY, state=Task.State.DONE
+            )
+            last = ended.filter(outcome=Outcome.NOT_SIGNIFICANT).order_by("-closed_at", "-pk").first()
+            if last is not None:
+                worklist.reopen(last, by=by)
+        point = message.contact_point
+        if flag.label == "wrong_person" and point is not None and point.state == ContactPoint.State.ACTIVE:
+            patients.mark_contact_point(point, ContactPoint.State.WRONG_PERSON, consequences.NEWCOMER, by=by)
+
+
+def _where(conversation: Conversation) -> dict[str, int | None]:
+    return {"patient_id": conversation.patient_id, "clinic_id": conversation.clinic_id}
 
 
 def _their_number_after_all(flag: Flag, by: User) -> None:
@@ -83,9 +110,7 @@ def add_flag(message: Message, label: str, *, by: User) -> Flag:
 def _decide(flag: Flag, state: str, by: User) -> None:
     flag.state, flag.decided_by, flag.decided_at = state, by, clock.now()
     flag.save(update_fields=["state", "decided_by", "decided_at"])
-    conversation = flag.conversation
-    where = {"patient_id": conversation.patient_id, "clinic_id": conversation.clinic_id}
-    record(by, f"flag.{state}", flag, label=flag.label, **where)
+    record(by, f"flag.{state}", flag, label=flag.label, **_where(flag.conversation))
 
 
 def _regrade(message: Message) -> None:

@@ -1,6 +1,6 @@
 """Checking the weekly sample, its figures, and the word list, as people do it in the console."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.urls import reverse
@@ -8,7 +8,8 @@ from django.urls import reverse
 from engage.audit.models import AuditEvent
 from engage.inbox import editing, sampling, wordlist
 from engage.inbox.actions import receive
-from engage.inbox.models import Level, SampleItem, WordList
+from engage.inbox.models import Conversation, Flag, Level, Reading, SampleItem, WordList
+from engage.lib import clock
 from engage.messaging.models import Message
 from engage.worklist.models import Task
 from tests.inbox.base import ANA, InboxTestCase, numbers
@@ -177,3 +178,54 @@ class Words(SortingTestCase):
         WordList.objects.update(digest="other")
         with self.assertLogs("engage.inbox.wordlist", "ERROR"):
             assert wordlist.BROKEN in self.get("words").replace("&#x27;", "'")
+
+
+class Loud(SortingTestCase):
+    """A reply that triage could not sort is told: on every page, in set-up, to whoever watches."""
+
+    def unsorted(self):
+        message = self.hear("hello")
+        old = message.created_at - timedelta(minutes=10)
+        Message.objects.filter(pk=message.pk).update(created_at=old)
+        Reading.objects.filter(message=message).update(complete=False, level=Level.UNSORTED)
+        Conversation.objects.update(level=Level.UNSORTED, last_heard_at=old, waiting_since=old)
+
+    def test_the_poll_says_so_to_those_who_act_and_not_to_another_clinic(self):
+        self.unsorted()
+        for user, told in ((self.nurse, True), (self.stranger, False), (self.auditor, False)):
+            self.client.force_login(user)
+            assert ("A reply could not be sorted" in self.get("poll_counts")) == told
+
+    def test_a_reply_that_is_being_read_alarms_nobody(self):
+        self.unsorted()
+        Conversation.objects.update(last_heard_at=clock.now())
+        self.client.force_login(self.nurse)
+        assert "could not be sorted" not in self.get("poll_counts")
+
+    def test_set_up_and_metrics(self):
+        self.client.force_login(self.supervisor)
+        assert "engage_replies_unsorted 0.0" in self.get("metrics")
+        self.unsorted()
+        metrics = self.get("metrics")
+        assert "engage_replies_unsorted 1.0" in metrics
+        assert "engage_replies_unsorted_oldest_seconds 600.0" in metrics
+        assert "engage_word_list_broken 0.0" in metrics
+        page = self.get("setup")
+        assert "1 reply</span> the oldest has waited 10 min" in page
+
+
+class OneKey(SortingTestCase):
+    def test_not_significant_and_should_have_been_flagged_have_a_key_and_an_undo(self):
+        self.hear("I have chest pain")
+        conversation = self.conversation()
+        self.client.force_login(self.nurse)
+        page = self.get("conversation", conversation.pk)
+        assert page.count('data-key="n"') == 1 and page.count('data-key="f"') == 1
+        flag = Flag.objects.get(label="emergency")
+        answer = self.post("flag_dismiss", flag.pk).content.decode()
+        assert reverse("flag_restore", args=[flag.pk]) in answer
+        self.post("flag_restore", flag.pk)
+        assert Flag.objects.get(pk=flag.pk).state == "proposed"
+        answer = self.post("message_flag", flag.message_id, label="other").content.decode()
+        added = Flag.objects.get(source="staff")
+        assert reverse("flag_dismiss", args=[added.pk]) in answer

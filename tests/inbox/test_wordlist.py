@@ -8,7 +8,7 @@ from engage.accounts.models import Role
 from engage.audit.models import AuditEvent
 from engage.inbox import arrival, editing, phrases, trial, wordlist
 from engage.inbox.models import InboxError, Level, WordList
-from engage.inbox.triage import lexicon, read
+from engage.inbox.triage import lexicon
 from tests.inbox.base import InboxTestCase
 
 TICKER = "my ticker is going kaput"
@@ -215,12 +215,15 @@ class Trials(WordListTestCase):
 
     def test_the_golden_cases_tell_of_grave_sentences_lost(self):
         assert len(trial.golden_cases()) > 300
-        self.propose("goodbye", {"off": True})
-        row = editing.try_out(self.propose("want-to-die", {"off": True}))
-        lost = [s for s in editing.narrower(row.changes, row.trial) if "would not be urgent" in s]
-        grave = "theres no point to any of this anymore"
-        assert f"“{grave}” would not be urgent any more." in lost
-        assert read(grave, known=wordlist.compiled(row.changes, "")).level != "urgent"
+        self.propose("clinic-kaput", own(phrase="kaput"))
+        self.publish()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                trial, "golden_cases", lambda: (trial.Golden("kaput", True), trial.Golden("hi", False))
+            )
+            row = editing.try_out(self.propose("clinic-kaput", {}))
+            assert row.trial["golden"] == [0]
+            assert "“kaput” would not be urgent any more." in editing.narrower(row.changes, row.trial)
 
     def told(self, message, known):
         """What a trial compares of a reading: its level, and which labels stand where."""

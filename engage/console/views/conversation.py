@@ -200,6 +200,15 @@ def flag_of(request: StaffRequest, pk: int) -> Flag:
 def flag_dismiss(request: StaffRequest, pk: int) -> HttpResponse:
     flag = flag_of(request, pk)
     actions.dismiss(flag, by=request.user)
+    messages.success(request, "Not significant: kept.", reverse("flag_restore", args=[pk]))
+    return back_to(flag.conversation, request)
+
+
+@page(*CARE, methods=("POST",))
+def flag_restore(request: StaffRequest, pk: int) -> HttpResponse:
+    """Undo of "not significant"."""
+    flag = flag_of(request, pk)
+    actions.restore(flag, by=request.user)
     return back_to(flag.conversation, request)
 
 
@@ -216,9 +225,10 @@ def message_flag(request: StaffRequest, pk: int) -> HttpResponse:
     message = get_object_or_404(heard, pk=pk)
     conversation = mine(request, Conversation.of(message).pk)
     try:
-        actions.add_flag(message, request.POST.get("label", ""), by=request.user)
+        flag = actions.add_flag(message, request.POST.get("label", ""), by=request.user)
     except InboxError as error:
         return refuse(request, conversation, error)
+    messages.success(request, "Flagged: kept for the next training.", reverse("flag_dismiss", args=[flag.pk]))
     return back_to(conversation, request)
 
 
@@ -243,6 +253,7 @@ urlpatterns: list[URLPattern] = [
     path("messages/<int:pk>/undo/", undo, name="message_undo"),
     path("messages/<int:pk>/flag/", message_flag, name="message_flag"),
     path("flags/<int:pk>/dismiss/", flag_dismiss, name="flag_dismiss"),
+    path("flags/<int:pk>/restore/", flag_restore, name="flag_restore"),
     path("flags/<int:pk>/confirm/", flag_confirm, name="flag_confirm"),
     path("to/<int:pk>/", patient_write, name="patient_write"),
 ]

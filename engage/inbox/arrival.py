@@ -76,7 +76,7 @@ def keep(
             "reply_to": sender.outbound,
             "about": sender.outbound.about if sender.outbound else "",
             "created_at": at,
-            "segments": text.size(body).segments,
+            "segments": text.size(text.clean(body)).segments,
         },
     )
 

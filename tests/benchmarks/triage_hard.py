@@ -1,8 +1,9 @@
 """Triage on sentences that trained nothing: `python -m tests.benchmarks.triage_hard`.
 
-`hard-*.tsv`: urgent in indirect words (u) and everyday next to grave words (n), each under one of four messages of
-ours. `general-*.jsonl`: whole replies with every label. Set 1 of each was read after its first scoring and has since
-taught the lexicon; set 2 was scored once and not read. docs/triage.md gives the figures of the first scoring.
+`hard-3.tsv`: urgent in indirect words (u) and everyday next to grave words (n), each under one of four messages of
+ours; hard-1 and -2 were scored blind, then became training data (extra-4.jsonl). `general-*.jsonl`: whole replies with
+every label; 1 was read after its first scoring and has taught us what was missing, 2 was only ever scored.
+docs/triage.md gives the figures of each first scoring.
 """
 
 import json

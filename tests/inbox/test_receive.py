@@ -371,3 +371,29 @@ class EachStageBroken(InboxTestCase):
         task = Task.objects.get(about="triage:failing")
         assert (task.state, task.outcome) == ("done", "by_system")
         assert self.conversation().level == Level.SIGNIFICANT
+
+
+class Floods(InboxTestCase):
+    def test_ten_identical_replies_in_a_minute_are_ten_messages_and_one_matter(self):
+        for _ in range(10):
+            self.hear("I have chest pain")
+        assert Message.objects.filter(direction="in").count() == 10
+        assert Task.objects.filter(reason="urgent_reply").count() == 1
+        assert len(self.sent_to()) == len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_a_machine_that_answers_our_answer_is_not_answered_again(self):
+        self.hear("I have chest pain")
+        for _ in range(3):
+            self.hear("[Auto] In a meeting, will reply after 5")
+            self.hear("I'm driving right now and will get back to you later. (Auto-reply)")
+        assert len(self.sent_to()) == 1
+
+    def test_a_short_code_is_nobody_we_know_and_gets_no_answer(self):
+        message = self.hear("FreeMsg: your data plan is at 80%. Reply HELP for help", address="38255")
+        assert (message.patient, self.sent_to("38255")) == (None, [])
+
+    def test_half_a_character_is_kept_as_a_sign_that_it_was_there(self):
+        message = self.hear("chest pain \ud83d")
+        message.refresh_from_db()
+        assert message.body.startswith("chest pain")
+        assert self.conversation().level == Level.URGENT

@@ -42,10 +42,11 @@ EXTRA_WEIGHT = 1.0  # of a written reply against a real one
 SCALE = 1 / 2048  # weights are stored as 16-bit integers
 SMALLEST = 40  # a feature that nowhere weighs more is left out
 BESIDE = 0.4  # where the model calls urgent beside an earlier stage that does too: it costs nobody anything
-ALONE = 0.5  # where it calls urgent with no earlier stage beside it; the curve is in docs/triage.md
-EVERYDAY = 0.7  # the same, in a reply that speaks of medicines, rides, dates or the like
+ALONE = 0.6  # where it calls urgent with no earlier stage beside it; the curve is in docs/triage.md
+EVERYDAY = 0.78  # the same, in a reply that speaks of medicines, rides, dates or the like
 QUIET = 0.35  # where a reply whose every label is routine by itself matters all the same
 FALLBACK = 0.35  # what thresholds of labels are drawn towards, since each is chosen on few replies
+ONE_LABEL = frozenset({"extra-4.jsonl"})  # written to be urgent or nearly so, with their main label only
 
 Reply = dict[str, Any]
 
@@ -74,7 +75,14 @@ def replies() -> list[Reply]:
     for path in paths:
         for line in path.read_text(encoding="utf-8").splitlines():
             written = path.name.startswith("extra")
-            found.append({**json.loads(line), "written": written, "whole": path.name in WHOLE})
+            found.append(
+                {
+                    **json.loads(line),
+                    "written": written,
+                    "whole": path.name in WHOLE,
+                    "one_label": path.name in ONE_LABEL,
+                }
+            )
     return found
 
 
@@ -116,7 +124,7 @@ def matrix(rows: list[Seen], vocabulary: dict[str, int]) -> csr_matrix:
 
 
 def fit(rows: list[Seen], wanted: np.ndarray, weights: np.ndarray) -> Fitted:
-    """Logistic regressions, one per output, together."""
+    """Logistic regressions, one per output, together. `weights`: for the urgent outputs, and for the others."""
     counts = Counter(f for row in rows for f in row.names)
     vocabulary = {f: i for i, f in enumerate(sorted(f for f, n in counts.items() if n >= RARE))}
     known = matrix(rows, vocabulary)
@@ -126,7 +134,8 @@ def fit(rows: list[Seen], wanted: np.ndarray, weights: np.ndarray) -> Fitted:
     found: np.ndarray = np.zeros((known.shape[1] + 1, len(OUTPUTS)))
     for by_words, shown in ((True, words_only), (False, known)):
         columns = [j for j, name in enumerate(OUTPUTS) if (name in BY_WORDS) == by_words]
-        found[:, columns] = _minimised(shown, wanted[:, columns].astype(np.float64), weights)
+        weight = weights[:, 0 if by_words else 1]
+        found[:, columns] = _minimised(shown, wanted[:, columns].astype(np.float64), weight)
     return Fitted(vocabulary, found[:-1], found[-1])
 
 
@@ -177,8 +186,12 @@ def _fold(key: str) -> int:
 
 
 def sample_weights(replies: list[Reply]) -> np.ndarray:
-    """How much each reply counts."""
-    return np.array([EXTRA_WEIGHT if r["written"] else 1.0 for r in replies])
+    """How much each reply counts for the urgent outputs and for the others, on which one label alone teaches nothing."""
+    rows = []
+    for reply in replies:
+        weight = EXTRA_WEIGHT if reply["written"] else 1.0
+        rows.append((weight, 0.0 if reply["one_label"] else weight))
+    return np.array(rows)
 
 
 def judged(replies: list[Reply]) -> np.ndarray:

@@ -237,3 +237,55 @@ def test_another_lexicon_may_be_given_and_is_named_in_the_version():
     assert read("my ticker kaput").level != "urgent"
     reading = read("my ticker kaput", known=other)
     assert reading.level == "urgent" and "/with a change/" in reading.version
+
+
+CHAIN = """Sounds good, thank you!
+
+---------- Forwarded message ----------
+From: Harbor Clinic <no-reply@harbor.example>
+Date: Mon, Nov 2
+Subject: After your visit
+To: me
+
+If you have chest pain, trouble breathing or thoughts of suicide, call 911 or 988.
+"""
+
+
+def test_a_forwarded_chain_is_not_what_the_patient_says():
+    assert read(CHAIN, channel="email").level == "routine"
+    grave = "I have chest pain right now\n\n" + CHAIN
+    assert read(grave, channel="email").level == "urgent"
+
+
+def test_our_own_words_coming_back_mean_nothing_with_an_answer_beside_them():
+    echoed = f"{SAFE}\nno"
+    assert read(SAFE, outbound=SAFE).level != "urgent"
+    assert read(echoed, outbound=SAFE).level == "urgent"
+
+
+@pytest.mark.parametrize(
+    ("text", "outbound", "level"),
+    [
+        ("sometimes", SAFE, "urgent"),
+        ("not always", SAFE, "urgent"),
+        ("a veces", "¿Se siente segura en su casa?", "urgent"),
+        ("several days", ITEM, "urgent"),
+        ("casi todos los dias", ITEM, "urgent"),
+        ("Not at all!", ITEM, "routine"),
+        ("nunca", ITEM, "routine"),
+        ("230 over 128", "", "urgent"),
+        ("124 over 78", "Please check your blood pressure and text us the numbers.", "routine"),
+        ("220 con 130", "", "urgent"),
+    ],
+)
+def test_answers_and_figures_in_words(text, outbound, level):
+    assert read(text, outbound=outbound).level == level
+
+
+def test_an_attempt_says_which_stage_failed_and_keeps_the_rest(monkeypatch):
+    whole = pipeline.attempt("tengo dolor de pecho")
+    assert whole.failures == () and whole.reading == read("tengo dolor de pecho")
+    monkeypatch.setattr(pipeline.classifier, "load", lambda: 1 / 0)
+    part = pipeline.attempt("tengo dolor de pecho")
+    assert part.failures == ("classifier: ZeroDivisionError",)
+    assert part.reading.level == "urgent" and part.reading.version == ""

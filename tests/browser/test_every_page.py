@@ -22,7 +22,15 @@ ROLES = {
         "/campaigns/",
         "/measures/",
     ],
-    "nurse": ["/worklist/", "/inbox/"],
+    "nurse": [
+        "/worklist/",
+        "/inbox/",
+        "/sorting/",
+        "/sorting/figures/",
+        "/sorting/words/",
+        "/sorting/words/entry/chest-pain/",
+        "/sorting/words/new/",
+    ],
     "oncall": ["/worklist/"],
     "campaigns": ["/campaigns/", "/campaigns/new/", "/measures/", "/measures/CMS130/", "/setup/"],
     "supervisor": ["/worklist/", "/audit/", "/setup/", "/delivery/", "/delivery/stop/"],
@@ -52,6 +60,7 @@ def objects(stack):
         " 'unmatched': Conversation.objects.visible_to(User.objects.get(username='supervisor'))"
         ".filter(patient=None).first().pk,"
         " 'sent': Message.objects.filter(state='delivered', clinic__slug='harbor', template__isnull=False).latest('id').pk,"
+        " 'sample': Sample.objects.filter(done_at=None, clinic__slug__in=['harbor', 'riverside']).latest('week').pk,"
         " 'draft': Campaign.objects.filter(state='draft').first().pk}"
     )
     pages = {
@@ -62,6 +71,7 @@ def objects(stack):
             f"/gaps/{found['gap']}/close/",
             f"/messages/{found['sent']}/",
         ],
+        "nurse": [f"/sorting/samples/{found['sample']}/"],
         "supervisor": [f"/inbox/c/{found['unmatched']}/"],
         "campaigns": [
             f"/campaigns/{found['running']}/",

@@ -13,9 +13,11 @@ from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 MARKS = r"\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f"
 INVISIBLE = r"\u200b-\u200f\u2060-\u2064\ufeff\u00ad"
-# Digits first, so that 100.4, 138/84 and 7:30 stay whole; w/ and w/o are words of text-speak.
+# Grave words that are no words come first: 9-1-1, SpO2, a-fib. Then digits, so that 100.4, 138/84 and 7:30 stay whole;
+# w/ and w/o are words of text-speak.
 TOKEN = re.compile(
-    rf"\d+(?:[.,/:]\d+)*%?|[wW]/[oO]?|b/c|(?:[^\W\d_][{MARKS}{INVISIBLE}]*)+(?:['’´`ʼ][^\W\d_{MARKS}]+)*"
+    r"9-1-1\b|(?:[sS][pP])?[oO]2\b|[aA]-[fF]ib\b"
+    rf"|\d+(?:[.,/:]\d+)*%?|[wW]/[oO]?|b/c|(?:[^\W\d_][{MARKS}{INVISIBLE}]*)+(?:['’´`ʼ][^\W\d_{MARKS}]+)*"
     r"|\w+|[.!?;…¿¡。！？]+|[,:()\n]|[^\w\s]",
 )
 HARD = frozenset(".!?;…¿¡。！？")

@@ -289,3 +289,10 @@ def test_an_attempt_says_which_stage_failed_and_keeps_the_rest(monkeypatch):
     part = pipeline.attempt("tengo dolor de pecho")
     assert part.failures == ("classifier: ZeroDivisionError",)
     assert part.reading.level == "urgent" and part.reading.version == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["my o2 is 82", "SpO2 84 now", "call 9-1-1 he passed out", "a-fib again, my heart is racing"]
+)
+def test_grave_words_that_are_no_words(text):
+    assert read(text).level == "urgent"

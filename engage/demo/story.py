@@ -47,6 +47,11 @@ def standing_at(moment: datetime) -> Iterator[None]:
         settings.NOW = before
 
 
+def alone_on(number: str) -> bool:
+    """Whether one patient has this number."""
+    return ContactPoint.objects.filter(value=number).values("patient").distinct().count() == 1
+
+
 class Story:
     """The three weeks up to now; `random` decides who answers what."""
 
@@ -153,8 +158,8 @@ class Story:
                 self.say(message.address, self.line_for(message.language or "en").text)
         for line in urgent[:1]:
             today = [m for m in campaign_texts if (m.language or "en") == line.language]
-            candidates = today or self.lately_texted(line.language)
-            if candidates:
+            candidates = [m for m in today or self.lately_texted(line.language) if alone_on(m.address)]
+            if candidates:  # from a shared number it would wait for somebody to say whose it is
                 self.say(self.random.choice(candidates).address, line.text)
 
     def lately_texted(self, language: str) -> list[Message]:

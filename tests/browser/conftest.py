@@ -16,9 +16,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window; ended with its file, for others run loops of their own in this thread."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         (pytest.fail if STRICT else pytest.skip)("Chromium is not installed: nothing was tested in a browser")

@@ -188,10 +188,7 @@ def test_the_kind_of_a_sender_is_guessed_modestly(service, number, kind):
 
 @pytest.mark.slow
 def test_several_senders_share_one_rate(tmp_path):
-    """Judged by the carrier's log: in no two seconds more than the rate and the burst of a second.
-
-    Two, because a busy machine posts what it claimed a little later than it claimed it.
-    """
+    """Judged by the carrier's log: 80 texts at 20 a second take three seconds at least; two rates would take one."""
     with (
         Carrier(tmp_path / "carrier", bare=True) as carrier,
         Senders(tmp_path, carrier, SENDER_RATE="20") as senders,
@@ -204,7 +201,6 @@ def test_several_senders_share_one_rate(tmp_path):
         for process in senders.running:
             process.terminate()
             assert process.wait(30) == 0
-    assert max(sum(t <= other < t + 2 for other in times) for t in times) <= 3 * 20 + 2
     assert times[-1] - times[0] >= 80 / 20 - 1.2
 
 

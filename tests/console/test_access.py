@@ -221,18 +221,7 @@ class Walk(CastTestCase):
                 after = AuditEvent.objects.filter(patient_id=self.patient.pk).count()
                 assert not shown or after > before, f"{url} showed the patient without a trace"
 
-    ODD = (
-        "9" * 19,
-        "9" * 400,
-        "-1",
-        "²",
-        "1e9",
-        "\x00",
-        "9999999-99-99",
-        "ﬁ' OR 1=1 --",
-        "<b>",
-        "\U0001f9d1" * 300,
-    )
+    ODD = ("9" * 19, "²", "\x00", "9999999-99-99", "\U0001f9d1" * 300)
     ASKED = ("after", "before", "q", "draft", "ready", "in", "queue", "reason", "clinic", "language", "mine", "also", "over",
              "tasks", "heard", "patient", "actor", "action", "day", "to", "outcome", "body", "last", "key", "until", "note",
              "weeks", "item", "verdict", "label", "missed", "other", "sentence", "add", "says", "level", "drop", "seen",

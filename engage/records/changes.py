@@ -3,7 +3,7 @@
 
 So whatever changes a fact, a patient or a way to reach one is seen: an import, a page, a repair by hand; and a change that
 was rolled back leaves nothing (docs/decisions/0009). A run draws a line, looks at those above it, and forgets them
-at its end. Nobody is noted before the first line: a first import costs nothing.
+at its end. The first run makes the triggers: nobody is noted before its line, and a first import costs nothing.
 """
 
 from collections.abc import Iterable
@@ -81,7 +81,8 @@ PERSON = "patients_patient"
 
 
 def watch() -> bool:
-    """Makes the triggers that are missing (a migration on SQLite that makes a table anew loses them); False if any was."""
+    """Makes the triggers that are missing; False if any was. All are before the first run, and a migration on SQLite that
+    makes a table anew loses them."""
     wanted = triggers()
     missing = {name: sql for name, sql in wanted.items() if name not in there()}
     with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ run: .venv/.base ## set up, then web, jobs, sender and (unless CARRIER=twilio) t
 	@$(BIN)/python scripts/run.py
 
 test: .venv/.dev ## every test this machine can run; what is missing is skipped aloud
-	$(PYTEST) -n 2 --dist loadfile -ra $(ARGS)
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -ra $(ARGS)
 
 test-fast: .venv/.dev ## without the tests that kill processes or drive a browser
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser" $(ARGS)

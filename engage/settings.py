@@ -1,5 +1,6 @@
 """Every setting, read from the environment. Runs with nothing set; an odd value stops the start with a sentence."""
 
+import re
 import secrets
 import sys
 from datetime import datetime
@@ -230,6 +231,7 @@ if TESTING:
 # --- Data ----------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'engage.sqlite3'}")}
 _database = DATABASES["default"]
+_database["CONN_MAX_AGE"] = 60  # to open and close one costs more than what a request asks of it
 if "sqlite" in _database["ENGINE"]:
     # FULL: a claim must survive a power cut, or a patient is texted twice (docs/decisions/0004).
     _database["OPTIONS"] = {
@@ -239,8 +241,25 @@ if "sqlite" in _database["ENGINE"]:
         " PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=1073741824;",
     }
 elif "postgresql" in _database["ENGINE"]:
-    _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
+    _options = _database.setdefault("OPTIONS", {})
+    # For the same reason, whatever the server's own default and whatever else DATABASE_URL asks for.
+    _asked = str(_options.get("options", ""))
+    for _commit in re.findall(r"synchronous_commit\s*=\s*(\w+)", _asked):
+        if _commit not in (
+            "on",
+            "local",
+            "remote_write",
+            "remote_apply",
+        ):  # those wait for this server's disk
+            raise refuse(
+                "DATABASE_URL",
+                f"synchronous_commit={_commit}",
+                "leave it out: a claim must survive a power cut",
+            )
+    _options["options"] = f"-c synchronous_commit=on {_asked}".strip()
+    # Django switches prepared statements off altogether; so high, only those are prepared that ask for it.
+    _options["prepare_threshold"] = 1_000_000_000
 else:
     raise refuse("DATABASE_URL", _database["ENGINE"], "use sqlite:///… or postgres://…")
 REDIS_URL = str(env("REDIS_URL", default=""))

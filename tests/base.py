@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime
 
+from django.apps import apps
+from django.core import serializers
 from django.db import connection
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from engage.accounts.models import Clinic, Role, User
 from engage.patients.models import ContactPoint, Patient
+from engage.records import valuesets
+from engage.records.models import ValueSet, ValueSetCode
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # a Wednesday, noon in New York
 
@@ -85,14 +89,28 @@ class CastTestCase(Cast, TestCase):
 
 @override_settings(NOW=NOON)
 class CastTransactionTestCase(Cast, TransactionTestCase):
-    """For what needs real commits: races, kills, several connections."""
+    """For what needs real commits: races, kills, several connections. It leaves what the migrations wrote, so that any test
+    may follow."""
+
+    migrated = ""
 
     def setUp(self) -> None:
+        CastTransactionTestCase.migrated = self.migrated or our_rows()
         self.make_cast()
 
     def _fixture_teardown(self) -> None:
         with audit_unlocked():
             super()._fixture_teardown()
+        for row in serializers.deserialize("json", self.migrated):
+            row.save()
+        valuesets.ensure()
+
+
+def our_rows() -> str:
+    """Everything in our own tables but the value sets; Django sees to its own itself."""
+    ours = [m for m in apps.get_models() if m.__module__.startswith("engage.")]
+    models = [m for m in ours if m not in (ValueSet, ValueSetCode)]
+    return serializers.serialize("json", [row for model in models for row in model._base_manager.all()])
 
 
 class audit_unlocked:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
+
+from tests import databases
 
 # The mechanics of nights and worklists are tested on three measures; test_nightly.py asks all ten of a default run.
 FEW_MEASURES = ("CMS125", "CMS130", "CMS165")
@@ -15,6 +18,20 @@ DATA = Path(os.environ.get("ENGAGE_DATA", str(Path(__file__).resolve().parents[2
 STRICT = os.environ.get("CI_STRICT") == "1"
 ON_POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
 skipped: list[str] = []
+
+
+def pytest_configure(config):
+    databases.shared()  # here in the first process, for all that it starts
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    databases.give_to_django(settings.DATABASES["default"])
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached():
+    cache.clear()
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +50,7 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if ON_POSTGRES or not STRICT:
         return
-    left = [item for item in items if item.get_closest_marker("postgres")]
-    if left:
+    if left := [item for item in items if item.get_closest_marker("postgres")]:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
 

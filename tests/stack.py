@@ -13,9 +13,9 @@ import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.databases import ROOT, own_database
+
 PASSWORD = "a demonstration password"
 
 
@@ -23,6 +23,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def answers_on(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(condition, seconds=30.0, what="it"):
@@ -55,7 +61,6 @@ class Stack:
             self.env["NOW"] = now
 
     def __enter__(self) -> "Stack":
-        self.manage("migrate", "-v0")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -147,24 +152,3 @@ def answers(url: str) -> bool:
             return answer.status < 500
     except OSError:
         return False
-
-
-def own_database(folder: Path):
-    """A database for one test on the kind DATABASE_URL names: (url, how to drop it)."""
-    url = os.environ.get("DATABASE_URL", "")
-    if not url.startswith("postgres"):
-        return f"sqlite:///{folder / 'engage.sqlite3'}", lambda: None
-    import psycopg
-
-    name = f"engage_stack_{os.getpid()}_{free_port()}"
-    parts = urlsplit(url)
-    server = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
-
-    def run(statement: str) -> None:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(statement)
-
-    run(f'CREATE DATABASE "{name}"')
-    return urlunsplit(parts._replace(path=f"/{name}")), lambda: run(
-        f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-    )

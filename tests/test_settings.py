@@ -41,12 +41,30 @@ def start(**env: str) -> subprocess.CompletedProcess:
         ("SENDER_RESERVE", "100", "give a number from 0 to 90"),
         ("SEGMENT_PRICE", "cheap", "give a number"),
         ("DATABASE_URL", "mysql://localhost/engage", "use sqlite"),
+        ("DATABASE_URL", "postgres://h/e?options=-c%20synchronous_commit%3Doff", "must survive a power cut"),
+        ("DATABASE_URL", "postgres://h/e?options=-c%20synchronous_commit%3D0", "must survive a power cut"),
     ],
 )
 def test_an_odd_setting_stops_the_start_with_a_sentence(name, value, says, tmp_path):
     done = start(ENGAGE_VAR=str(tmp_path), **{name: value})
     assert done.returncode != 0
     assert says in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("", "-c synchronous_commit=on"),
+        ("?options=-c%20work_mem%3D64MB", "-c synchronous_commit=on -c work_mem=64MB"),
+    ],
+)
+def test_commits_are_durable_whatever_else_the_database_is_asked_for(asked, given):
+    code = "from engage.settings import DATABASES; print(DATABASES['default']['OPTIONS']['options'])"
+    env = {**os.environ, "DATABASE_URL": f"postgres://h/e{asked}"}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert said.stdout.strip() == given, said.stderr
 
 
 def test_nothing_set_starts(tmp_path):

@@ -57,12 +57,15 @@ class User(AbstractUser):
         """Patients no clinic answers for are seen by supervisors."""
         return self.role == Role.SUPERVISOR
 
-    def clinic_ids(self) -> list[int]:
+    def own_clinics(self) -> list[Clinic]:
         """The clinics this person is assigned to; read once per request."""
-        cached: Any = self.__dict__.get("_clinic_ids")
+        cached: Any = self.__dict__.get("_clinics")
         if cached is None:
-            cached = self.__dict__["_clinic_ids"] = list(self.clinics.values_list("pk", flat=True))
+            cached = self.__dict__["_clinics"] = list(self.clinics.all())
         return list(cached)
+
+    def clinic_ids(self) -> list[int]:
+        return [clinic.pk for clinic in self.own_clinics()]
 
     def scope(self, path: str = "clinic") -> models.Q:
         """The filter for rows this person may see; `path` leads to the clinic's foreign key."""

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import models
 
 from engage.lib import clock
+from engage.lib.fixed import insert
 
 
 class AuditEvent(models.Model):
@@ -67,5 +68,5 @@ def event(
 def record(by: Any, action: str, subject: models.Model | None = None, **more: Any) -> AuditEvent:
     """Writes one event; call it inside the transaction of the act it records."""
     row = event(by, action, subject, **more)
-    row.save(force_insert=True)
+    insert(row)
     return row

@@ -133,10 +133,12 @@ def end_for_patient(patient: Patient, why: str, *, by: User | str, gap: CareGap 
     with transaction.atomic():
         mine = Enrollment.objects.filter(wanted, patient=patient, state__in=(State.ACTIVE, State.COMPLETED))
         abouts = [f"caregap:{pk}" for pk in mine.values_list("gap_id", flat=True)]
+        if not abouts:
+            return 0
         ended = _end(mine, why)
         automatic = Message.objects.unsent().filter(patient=patient, stream__campaign__isnull=False)
         message_actions.suppress(automatic.filter(about__in=abouts), f"{Why(why).label}.")
-        if abouts and why in CALL_OUTCOMES:
+        if why in CALL_OUTCOMES:
             note = f"{Why(why).label}."
             task_actions.close_about(abouts, CALL_OUTCOMES[Why(why)], note, by=by, reasons=[Reason.CALL])
         if ended:

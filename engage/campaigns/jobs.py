@@ -15,6 +15,8 @@ from engage.campaigns.segments import SegmentError
 from engage.campaigns.touching import make_due_touches
 from engage.caregaps.models import CareGap
 from engage.lib import clock
+from engage.messaging import health
+from engage.messaging.generation import TOUCHES_MADE
 from engage.messaging.models import Stream
 from engage.worklist import actions as task_actions
 from engage.worklist.models import Outcome, Reason, Task
@@ -45,6 +47,7 @@ def advance(budget: float | None = BUDGET, progress: Progress | None = None) -> 
         made = make_due_touches()
         done.update(made)
         if not made:
+            health.beat(TOUCHES_MADE)
             break
         if progress:
             progress("touches", sum(done[kind] for kind in Touch.Kind.values))

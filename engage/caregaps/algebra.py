@@ -20,12 +20,14 @@ from pyroaring import BitMap
 from engage.caregaps.period import Period, last_second
 from engage.caregaps.vocabulary import Vocabulary
 from engage.caregaps.words import listed
+from engage.lib import bulk
 
 if TYPE_CHECKING:
     from engage.caregaps.facts import Facts
 
-EVENTS = "records_event"
+EVENTS, PEOPLE = "records_event", "patients_patient"
 Proof = tuple[int, "Facts"]  # the mark of a fact (facts.Mark) and the leaf that read it
+Span = tuple[int, int]  # patient ids from and to
 
 
 class Question:
@@ -59,8 +61,9 @@ class Question:
         self.marked: dict[Facts, dict[int, int]] = {}
         self.births: dict[int, date] | None = None  # of the young children; see doses
         self.remembered: dict[Any, Any] = {}  # what leaves have read: doses, birth dates, the lowest of a day
-        # The table of facts, or a copy of those of some patients, who are then `among` (see asked).
-        self.events, self.among = EVENTS, ""
+        # The tables of facts and patients, or copies of those of some patients, who are then `among` (see asked).
+        self.events, self.people, self.among = EVENTS, PEOPLE, ""
+        self.span: Span | None = None  # or only patients with such ids (see parts)
 
     @classmethod
     def nightly(cls, period: Period, as_of: date, patients: Collection[int] | None = None) -> "Question":
@@ -77,9 +80,8 @@ class Question:
             self.period, as_of=self.as_of, by_reference=self.by_reference, patients=self.patients,
             gender_for_sex=self.gender_for_sex, negation_by_profile=self.negation_by_profile,
         )  # fmt: skip
-        other.vocabulary, other.sets, other.events, other.among = (
-            self.vocabulary, self.sets, self.events, self.among,
-        )  # fmt: skip
+        other.vocabulary, other.sets = self.vocabulary, self.sets
+        other.events, other.people, other.among, other.span = self.events, self.people, self.among, self.span
         return other
 
     @property
@@ -106,27 +108,34 @@ class Question:
             cursor.execute(sql)
             return cursor.fetchall()
 
-    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query that may be many, without holding them."""
+    def stream(self, sql: str) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query that may be many, some at a time."""
         with connection.cursor() as cursor:
             cursor.execute(sql)
             while rows := cursor.fetchmany(20_000):
-                yield from rows
+                yield rows
 
     def ids(self, sql: str) -> BitMap:
         """The first column of a query as a set; asked once. Treat it as read-only."""
         found = self.sets.get(sql)
         if found is None:
-            found = self.sets[sql] = BitMap(array("I", [row[0] for row in self.rows(sql)]))
+            found = self.sets[sql] = BitMap(array("I", bulk.numbers(sql)))
         return found
 
     def only_patients(self, column: str) -> str:
-        """The restriction to the patients asked about as a condition, or nothing."""
+        """The restriction to the patients asked about as a condition, or nothing: copies have no others in them."""
         if self.among:
-            return f" AND {column} IN ({self.among})"
+            return ""
+        if self.span:
+            return f" AND {within(self.span, column)}"
         if self.patients is None:
             return ""
         return f" AND {column} IN ({','.join(str(int(p)) for p in self.patients) or 'NULL'})"
+
+
+def within(span: Span, column: str) -> str:
+    """SQL: whether a patient's id lies in the span."""
+    return f"{column} BETWEEN {span[0]} AND {span[1]}"
 
 
 class Patients(ABC):

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
+from engage.caregaps import asked, moving
+from engage.caregaps.algebra import EVENTS
 from engage.caregaps.measure import Measure
 from engage.caregaps.models import CareGap, GapRun
-from engage.caregaps.period import TWO_YEARS_TO_AS_OF, Period, first_second, last_second
-from engage.lib import bulk
+from engage.caregaps.period import Period
 from engage.patients.models import Patient
 from engage.records import changes
-from engage.records.models import Kind, ValueSet
+from engage.records.models import ValueSet
 
 EVERYBODY_EVERY = timedelta(
     days=7
@@ -49,7 +50,7 @@ def find(as_of: date, measures: Sequence[Measure], *, all_of_them: bool, full: b
     why = "it was asked for" if full else why_all(before, as_of, rules, watched)
     if why or before is None:
         return Basis(rules, line, why)
-    patients = changes.above(line) | moved_by_time(before.as_of, as_of) | put_off_until(as_of)
+    patients = changes.above(line) | moving.moved_by_time(before.as_of, as_of) | put_off_until(as_of)
     if len(patients) > max(FEW, MOST * Patient.objects.count()):
         return Basis(rules, line, f"much has changed ({len(patients):,} patients)")
     return Basis(rules, line, "", before, patients)
@@ -94,22 +95,9 @@ def program() -> bytes:
     return b"".join(path.read_bytes() for path in files)
 
 
-def moved_by_time(since: date, until: date) -> BitMap:
-    """Patients with a fact that counts on one of these days and not on the other.
-
-    A fact is read from the day on which it begins; a visit counts from the day on which it has ended, until the window of
-    recent visits begins after it. Ages and all other windows belong to the year.
-    """
-    if since == until:
-        return BitMap()
-    low, high = last_second(since), last_second(until)
-    gone = [first_second(TWO_YEARS_TO_AS_OF.days(Period.of(day), day)[0]) for day in (since, until)]
-    rows = bulk.select(
-        "SELECT patient_id FROM records_event WHERE (start_lo > %s AND start_lo <= %s) OR (kind = %s AND ("
-        "(start_lo >= %s AND start_lo < %s) OR (end_hi >= %s AND end_hi < %s) OR (end_hi > %s AND end_hi <= %s)))",
-        [low, high, int(Kind.ENCOUNTER), *gone, *gone, low, high],
-    )
-    return BitMap(pk for (pk,) in rows)
+def moves_to_come(as_of: date, basis: Basis) -> moving.Moves:
+    """Whom time will move on the days until everybody's next turn, of those whom the run looks at."""
+    return moving.find(as_of, EVERYBODY_EVERY.days, EVENTS if basis.patients is None else asked.EVENTS)
 
 
 def put_off_until(as_of: date) -> BitMap:

@@ -11,10 +11,9 @@ from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Proof, Question
 from engage.caregaps.facts import Facts
-from engage.caregaps.marks import Mark
+from engage.caregaps.marks import Mark, mark
 from engage.caregaps.period import day_of, first_second, last_second, years_after
 from engage.caregaps.words import Words
-from engage.patients.models import Patient
 
 ON_RECORD = Words(" ({count} on record)", " ({count} en el expediente)")
 Days = dict[int, dict[date, Proof]]  # patient id → distinct days, each with a record of it
@@ -62,7 +61,7 @@ class Given:
         day = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_lo ELSE e.end_lo END"
         until = "CASE WHEN e.start_lo > -9007199254740992 THEN e.start_hi ELSE e.end_hi END"
         first, last = born_between(question)
-        of_children = f"SELECT id FROM patients_patient WHERE birth_date BETWEEN '{first}' AND '{last}'"  # noqa: S608
+        of_children = f"SELECT id FROM {question.people} WHERE birth_date BETWEEN '{first}' AND '{last}'"  # noqa: S608
         rows = question.rows(
             f"SELECT e.patient_id, {day}, {until}, e.id {source} AND {day} BETWEEN {low} AND {high}"
             f" AND e.patient_id IN ({of_children})"
@@ -72,7 +71,7 @@ class Given:
                 given, at_most = day_of(second), day_of(latest)
                 first, last = self.window.span(born[patient])
                 if first <= given and at_most <= last:  # a date known only in part must fit as a whole
-                    found[patient][given] = Mark(event, given).whole, self.facts
+                    found[patient][given] = mark(event, given), self.facts
         return found
 
 
@@ -194,7 +193,7 @@ class BegunByTwo(Patients):
             if patient in born:
                 begins, ends = SinceBirth().span(born[patient])
                 if first_second(begins) <= low and high <= last_second(ends):
-                    found[patient] = Mark(event, day_of(low)).whole, self.condition
+                    found[patient] = mark(event, day_of(low)), self.condition
         return found
 
     def sought(self, question: Question, language: str) -> list[str]:
@@ -223,8 +222,10 @@ def born_between(question: Question) -> tuple[date, date]:
 def births(question: Question) -> dict[int, date]:
     """Birth dates, known to the day, of those who turn two in the period; read once for a question."""
     if question.births is None:
-        rows = Patient.objects.filter(birth_precision="day", birth_date__range=born_between(question))
-        if question.patients is not None:
-            rows = rows.filter(pk__in=question.patients)
-        question.births = dict(rows.values_list("pk", "birth_date"))  # type: ignore[arg-type]
+        first, last = born_between(question)
+        rows = question.rows(
+            f"SELECT id, CAST(birth_date AS text) FROM {question.people} WHERE birth_precision = 'day'"  # noqa: S608
+            f" AND birth_date BETWEEN '{first}' AND '{last}'{question.only_patients('id')}"
+        )
+        question.births = {patient: date.fromisoformat(born) for patient, born in rows}
     return question.births

@@ -193,8 +193,12 @@ class Facts(Related, Patients):
             return {}
         if among is not None and len(among) * len(question.vocabulary.concepts(self.codes)) <= FEW:
             source += f" AND e.patient_id IN ({numbers(among)})"
-        rows = question.stream(f"SELECT {patient}, MAX({mark_of(self.kind)}) {source} GROUP BY {patient}")
-        return dict(rows) if among is None else {one: mark for one, mark in rows if one in among}
+        found: dict[int, int] = {}
+        for rows in question.stream(
+            f"SELECT {patient}, MAX({mark_of(self.kind)}) {source} GROUP BY {patient}"
+        ):
+            found.update(rows if among is None else [row for row in rows if row[0] in among])
+        return found
 
     def patient(self, question: Question) -> str:
         """The patient's column. An index has those of one concept in order; of several SQLite must not hope for that."""

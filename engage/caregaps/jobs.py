@@ -3,39 +3,34 @@
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from datetime import date, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 
 from engage.audit.models import record
-from engage.caregaps import rolls
-from engage.caregaps.algebra import Question
-from engage.caregaps.asked import AMONG, EVENTS, copied
-from engage.caregaps.basis import Basis
+from engage.caregaps import moving, rolls, tallies
+from engage.caregaps.asked import copied
+from engage.caregaps.basis import Basis, moves_to_come
 from engage.caregaps.basis import find as find_basis
 from engage.caregaps.measure import Measure
 from engage.caregaps.measures import MEASURES, NIGHTLY
-from engage.caregaps.models import GapRun
-from engage.caregaps.period import Period
-from engage.caregaps.reachability import settle_reachability
-from engage.caregaps.rolls import wholes
-from engage.caregaps.sorting import Sorted
-from engage.caregaps.tallies import write_tallies
-from engage.caregaps.vocabulary import MissingValueSet
-from engage.caregaps.writing import BY, Writer, carry_over
-from engage.lib import clock
+from engage.caregaps.models import CareGap, GapRun
+from engage.caregaps.parts import Found, Progress, parts
+from engage.caregaps.rolls import joined, over_everybody
+from engage.caregaps.tallies import Cells, write_tallies
+from engage.caregaps.writing import BY, Written
+from engage.lib import bulk, clock
 from engage.records import changes, valuesets
 from engage.worklist.actions import close_about, open_task
 from engage.worklist.models import Outcome, Reason, Task
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[str], None]
 CHANGE_LIMIT = 0.25  # a night that opens or closes more of the open gaps than this stops and asks
 FEW = 50  # so many changes are never too many
+MANY = 10_000  # rows written, after which the database counts them anew
 SILENT = timedelta(minutes=15)  # a run without a heartbeat for so long is dead
 ABOUT = "gaprun"  # the task that asks an administrator
 
@@ -70,9 +65,10 @@ def find_gaps(
     valuesets.ensure()
     run = begin(as_of, chosen, scheduled=scheduled)
     try:
-        basis = base(run, chosen, as_of, full=full, all_of_them=not measures)
-        with nullcontext() if basis.patients is None else copied(basis.patients):
-            work(run, chosen, basis, accept=accept, say=say)
+        with bulk.reading_many():
+            basis = base(run, chosen, as_of, full=full, all_of_them=not measures)
+            with nullcontext() if basis.patients is None else copied(basis.patients):
+                work(run, chosen, basis, accept=accept, say=say)
     except BaseException as error:
         fail(run, error)
         raise
@@ -134,10 +130,6 @@ def alive(pid: int) -> bool:
     return True
 
 
-def beat(run: GapRun, written: int = 0) -> None:
-    GapRun.objects.filter(pk=run.pk).update(heartbeat_at=clock.machine_now(), written=F("written") + written)
-
-
 def fail(run: GapRun, error: BaseException) -> None:
     note = f"It failed: {type(error).__name__}. What was written before is right; run it again."
     GapRun.objects.filter(pk=run.pk, state=GapRun.State.RUNNING).update(
@@ -156,68 +148,72 @@ def base(run: GapRun, chosen: list[Measure], as_of: date, *, full: bool, all_of_
 
 
 def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say: Progress) -> None:
-    groups, refused = sort(chosen, basis, run, say)
-    if refused:
-        run.line = None  # a measure was left out: no basis for the next run
-    notes = [*refused, *filter(None, [run.note])]
-    if not groups and refused:
-        end(run, GapRun.State.FAILED, " ".join(refused))
-        return
-    if too_much := None if accept else stop_reason(run, groups):
-        stop(run, too_much)
-        return
-    whole = wholes(groups, basis.before, basis.patients)
-    for group in groups:
-        write(run, group, say)
+    weigh = not accept and was_completed(run)
+    with parts(run, chosen, basis, weigh=weigh, say=say) as sides:
+        moves = moves_to_come(run.as_of, basis)  # meanwhile
+        found = [side.result() for side in sides]
+        refused = found[0].refused
+        living = sum(one.living for one in found)
+        run.looked_at = living if basis.patients is None else len(basis.patients)
+        if refused:
+            run.line = None  # a measure was left out: no basis for the next run
+        groups = joined([one.groups for one in found])
+        if not groups and refused:
+            end(run, GapRun.State.FAILED, " ".join(refused))
+            return
+        if too_much := stop_reason(sum(one.turnover for one in found), {one.measure for one in groups}):
+            stop(run, too_much)
+            return
+        for side in sides:
+            side.resume()
+        count(run, [side.result() for side in sides])
+    whole = over_everybody(groups, basis.before, basis.patients)
     run.unchanged = max(0, sum(one.rows for one in whole) - run.opened - run.excluded)
     say("Counting…")
-    write_tallies(run, whole)
-    say("Looking for patients nobody can reach…")
-    settle_reachability(AMONG if basis.patients is not None else "")
+    cells = in_cells(run, basis, found)
+    write_tallies(run, whole, cells)
     with transaction.atomic():
+        run.beat()
         rolls.write(run, whole)
-        end(run, GapRun.State.COMPLETED, " ".join(notes))
+        moving.keep(moves, basis.patients)
+        tallies.keep(cells)
+        end(run, GapRun.State.COMPLETED, " ".join([*refused, *filter(None, [run.note])]))
         close_about(ABOUT, Outcome.BY_SYSTEM, "A later run was completed.", by=BY)
         record(BY, "gaps.run", run, opened=run.opened, closed=run.closed, excluded=run.excluded)
     if run.line:
         changes.forget(run.line)
+    if run.written > MANY:
+        bulk.analyze("caregaps_caregap")  # or the planner takes the table for as small as it was
 
 
-def sort(chosen: list[Measure], basis: Basis, run: GapRun, say: Progress) -> tuple[list[Sorted], list[str]]:
-    """Every group of the measures as of the day, and a sentence for each measure that cannot run."""
-    period = Period.of(run.as_of)
-    question = Question.nightly(period, run.as_of)
-    if basis.patients is not None:
-        question.events, question.among = EVENTS, AMONG
-    strict = question.strictly()
-    living = "SELECT id FROM patients_patient WHERE active AND NOT deceased AND merged_into_id IS NULL"
-    everyone = question.ids(living + question.only_patients("id"))
-    run.looked_at = len(everyone) if basis.patients is None else len(basis.patients)
-    groups: list[Sorted] = []
-    refused: list[str] = []
-    for measure in chosen:
-        say(f"{measure.id}: sorting {len(everyone):,} patients…")
-        rules = measure.rules(period.start.year)
-        mine = [Sorted(measure, rules, group, question, strict, everyone) for group in rules.groups]
-        try:
-            for group in mine:
-                group.counted  # noqa: B018 - asks, so that a missing value set shows before anything is written
-        except MissingValueSet as missing:
-            refused.append(f"{measure.id} was left out: {missing}")
-            continue
-        groups += mine
-        beat(run)
-    return groups, refused
+def in_cells(run: GapRun, basis: Basis, found: list[Found]) -> Cells:
+    """Everybody by who is counted together."""
+    if basis.before is None or basis.patients is None or basis.line is None:
+        return tallies.cells_joined(one.cells for one in found)
+    changed = basis.patients | changes.counted_elsewhere(basis.line)
+    return tallies.brought_up_to_date(basis.before.as_of, run.as_of, changed)
 
 
-def stop_reason(run: GapRun, groups: list[Sorted]) -> str:
+def count(run: GapRun, sides: list[Written]) -> None:
+    written = sum(sides, Written())
+    run.opened, run.closed, run.excluded = written.opened, written.closed, written.excluded
+    run.written = written.written
+
+
+def was_completed(run: GapRun) -> bool:
+    """Whether a run by the same rules was completed this year: a first run may change everything."""
+    runs = GapRun.objects.filter(state=GapRun.State.COMPLETED, rules=run.rules, as_of__year=run.as_of.year)
+    return runs.exists()
+
+
+def stop_reason(changes: int, measures: Collection[str]) -> str:
     """A sentence when too much would change since the last completed run of this year; "" otherwise."""
-    before = GapRun.objects.filter(state=GapRun.State.COMPLETED, rules=run.rules, as_of__year=run.as_of.year)
-    if not before.exists():
+    if changes <= FEW:
         return ""
-    changes, open_now = (sum(pair) for pair in zip(*(group.turnover() for group in groups), strict=True))
+    live = (CareGap.Status.OPEN, CareGap.Status.DEFERRED)
+    open_now = CareGap.objects.filter(measure__in=measures, status__in=live).count()
     share = changes / max(open_now, 1)
-    if changes <= FEW or share <= CHANGE_LIMIT:
+    if share <= CHANGE_LIMIT:
         return ""
     return (
         f"Stopped: {changes:,} gaps would open or close, {share:.0%} of the {open_now:,} open now"
@@ -234,23 +230,6 @@ def stop(run: GapRun, reason: str) -> None:
                 reason=Reason.OTHER, summary=f"Care gaps: {reason}", about=ABOUT, due_at=clock.now() + timedelta(hours=8),
                 clinic=None, queue=Task.Queue.SUPERVISORS, priority=Task.Priority.ATTENTION, opened_by=BY, link="/measures/",
             )  # fmt: skip
-
-
-def write(run: GapRun, group: Sorted, say: Progress) -> None:
-    moved = carry_over(group)
-    beat(run, moved)
-    writer = Writer(group, run.as_of, run)
-    done = 0
-    for rows in writer.write(group.changes(run.as_of)):
-        beat(run, rows)
-        done += rows
-        say(f"{group.measure.id}: {done:,} rows written")
-    written = writer.done
-    run.opened += written.opened
-    run.closed += written.closed
-    run.excluded += written.excluded
-    run.written += written.written + moved
-    group.forget()
 
 
 def end(run: GapRun, state: str, note: str) -> None:

@@ -9,6 +9,7 @@ from engage.records.models import NEVER_BEGAN, NEVER_ENDS, Kind
 
 # A mark is one integer per patient, (day, event id), so that the latest fact is a plain MAX() on every database.
 ID_BITS = 41
+EVENTS = (1 << ID_BITS) - 1
 DAY_ZERO = 100_000  # days before 1970-01-01: keeps every day positive
 UNKNOWN_DAY = 0
 
@@ -25,13 +26,12 @@ class Mark:
         days = mark >> ID_BITS
         ordinal = EPOCH + days - DAY_ZERO
         known = days != UNKNOWN_DAY and 0 < ordinal <= date.max.toordinal()
-        return cls(mark & ((1 << ID_BITS) - 1), date.fromordinal(ordinal) if known else None)
+        return cls(mark & EVENTS, date.fromordinal(ordinal) if known else None)
 
-    @property
-    def whole(self) -> int:
-        """The integer that `read` reads."""
-        days = self.day.toordinal() - EPOCH + DAY_ZERO if self.day else UNKNOWN_DAY
-        return days << ID_BITS | self.event
+
+def mark(event: int, day: date) -> int:
+    """The integer of a fact of that day."""
+    return day.toordinal() - EPOCH + DAY_ZERO << ID_BITS | event
 
 
 def latest_second(kind: Kind, bound: str = "lo") -> str:

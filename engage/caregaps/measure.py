@@ -74,6 +74,15 @@ class Group:
         excepted = self.in_any(self.exceptions, denominator - excluded - numerator, question)
         return Counted(initial, denominator, excluded, numerator, excepted, self.inverse)
 
+    def due_since(self, what: str, last: date | None, question: Question) -> date:
+        """The first day of the first year that the last fact no longer covered; without one, of this period."""
+        start = question.period.start
+        if last is None:
+            return start
+        branch = next((f for f in self.numerator.facts() if f.tag == what), None)
+        covered = branch.covered_until(last, question) if branch else last.year
+        return min(start, date(covered + 1, start.month, start.day))
+
     @staticmethod
     def in_any(reasons: tuple[Exclusion, ...], among: BitMap, question: Question) -> BitMap:
         found = BitMap()
@@ -127,6 +136,7 @@ class RuleSet:
     version: str
     groups: tuple[Group, ...]
     artifact: str  # name and version of the published logic
+    one_rate: bool = False  # beside the rates of its groups the measure asks for one over all of them
 
 
 @dataclass(frozen=True)
@@ -150,16 +160,3 @@ class Measure:
 
     def closer(self, slug: str, group: int = 1) -> Closer | None:
         return next((c for c in self.closers_of(group) if c.slug == slug), None)
-
-    def due_since(
-        self, group: Group, what: str, last: date | None, question: Question, born: date | None
-    ) -> date:
-        """The first day of the first year that the last fact no longer covered; without one, of this period."""
-        start = question.period.start
-        if last is None:
-            return start
-        branch = next((f for f in group.numerator.facts() if f.tag == what), None)
-        covered = branch.covered_until(last, question) if branch else last.year
-        due = min(start, date(covered + 1, start.month, start.day))
-        ages = group.ages()
-        return min(start, max(due, ages.turned_up(born, question))) if ages and born else due

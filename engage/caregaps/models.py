@@ -3,6 +3,7 @@
 from typing import ClassVar, Self
 
 from django.db import models
+from django.db.models import F
 
 from engage.accounts.models import Clinic, User
 from engage.lib import clock
@@ -69,6 +70,11 @@ class CareGap(models.Model):
             models.Index(
                 fields=["measure", "status", "due_since"]
             ),  # the measure's patients, longest due first
+            models.Index(
+                name="gap_put_off",
+                fields=["deferred_until"],
+                condition=models.Q(deferred_until__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -99,6 +105,10 @@ class Closure(models.Model):
     recorded_by = models.ForeignKey(User, on_delete=models.PROTECT)
     recorded_at = models.DateTimeField(default=clock.now)
     withdrawn_at = models.DateTimeField(null=True)  # undone by staff: counts no longer
+
+
+class TakenOver(RuntimeError):
+    """The run is no longer the one that writes."""
 
 
 class GapRun(models.Model):
@@ -143,6 +153,12 @@ class GapRun(models.Model):
         ]
         indexes = [models.Index(fields=["-started_at"])]
 
+    def beat(self, written: int = 0) -> None:
+        """A sign of life, the last thing in the transaction of what was written: raises TakenOver if it must not be."""
+        mine = GapRun.objects.filter(pk=self.pk, state=GapRun.State.RUNNING)
+        if not mine.update(heartbeat_at=clock.machine_now(), written=F("written") + written):
+            raise TakenOver("Another run took over: this one was silent for too long.")
+
     @property
     def seconds(self) -> float:
         end = self.finished_at or clock.machine_now()
@@ -164,6 +180,23 @@ class Roll(models.Model):
     measure = models.CharField(max_length=10)
     group = models.PositiveSmallIntegerField(default=1)
     population = models.CharField(max_length=12)
+    patients = models.BinaryField()
+
+
+class Moving(models.Model):
+    """The patients for whom time itself changes an answer on that day, a serialized bitmap (see moving)."""
+
+    day = models.DateField(unique=True)
+    patients = models.BinaryField()
+
+
+class CountedTogether(models.Model):
+    """The patients who are counted together, as the last completed run left them, a serialized bitmap (see tallies)."""
+
+    clinic_id = models.BigIntegerField(null=True)
+    pcp_id = models.BigIntegerField(null=True)
+    language = models.CharField(max_length=8, blank=True)
+    band = models.SmallIntegerField()
     patients = models.BinaryField()
 
 

@@ -26,7 +26,7 @@ class Aged(Patients):
             f" OR (birth_precision = 'month' AND birth_date <= '{last_whole(last, 'month')}')"
             f" OR (birth_precision = 'year' AND birth_date <= '{last_whole(last, 'year')}')"
         )
-        sql = "SELECT id FROM patients_patient"
+        sql = f"SELECT id FROM {question.people}"  # noqa: S608
         sql += f" WHERE birth_date BETWEEN '{first}' AND '{last}' AND ({by_precision})"
         return question.ids(sql + question.only_patients("id"))
 
@@ -72,7 +72,7 @@ class Female(Patients):
     """Administrative gender female; nothing else is read (measures.md §0.1)."""
 
     def evaluate(self, question: Question) -> BitMap:
-        sql = "SELECT id FROM patients_patient WHERE gender = 'female'"
+        sql = f"SELECT id FROM {question.people} WHERE gender = 'female'"  # noqa: S608
         return question.ids(sql + question.only_patients("id"))
 
     def sought(self, question: Question, language: str) -> list[str]:
@@ -88,7 +88,7 @@ class FemaleBySex(Patients):
 
     def evaluate(self, question: Question) -> BitMap:
         by_gender = " OR (sex = '' AND gender = 'female')" if question.gender_for_sex else ""
-        sql = f"SELECT id FROM patients_patient WHERE (sex = '{FEMALE_SEX}'{by_gender})"  # noqa: S608
+        sql = f"SELECT id FROM {question.people} WHERE (sex = '{FEMALE_SEX}'{by_gender})"  # noqa: S608
         return question.ids(sql + question.only_patients("id"))
 
     def sought(self, question: Question, language: str) -> list[str]:

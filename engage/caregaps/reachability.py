@@ -1,16 +1,16 @@
 """A patient who is due and whom nobody can reach is a task for a person, not a silent skip."""
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.expressions import RawSQL
 
 from engage.audit.models import AuditEvent, event
+from engage.caregaps.algebra import Question
 from engage.caregaps.models import CareGap
+from engage.caregaps.sorting import among
 from engage.caregaps.writing import BY, batches
-from engage.lib import clock
+from engage.lib import bulk, clock
 from engage.patients.actions import unreachable
 from engage.patients.models import Patient
 from engage.worklist.actions import close_about
@@ -20,17 +20,13 @@ SUMMARY = "Due for care, and nobody can reach this patient: find a phone number 
 DAYS = 7
 
 
-def settle_reachability(among: str = "") -> tuple[int, int]:
-    """Opens and closes "no way to reach" tasks so that they match the record; gives (opened, closed).
-
-    `among`: SQL of the patients to look at, "" everybody.
-    """
-    due = Exists(CareGap.objects.filter(patient=OuterRef("pk"), status=CareGap.Status.OPEN))
-    lonely = set(some(unreachable().filter(due), "pk", among).order_by().values_list("pk", flat=True))
+def settle_reachability(question: Question) -> tuple[int, int]:
+    """Opens and closes "no way to reach" tasks of those asked about, as the record has it; gives (opened, closed)."""
+    lonely = those_due(among(unreachable(), question, "pk").order_by().values_list("pk", flat=True))
     tasks = Task.objects.open().filter(
         reason=Reason.NO_WAY_TO_REACH, about__startswith="patient:", opened_by=BY
     )
-    asked = set(some(tasks, "patient_id", among).values_list("patient_id", flat=True))
+    asked = set(among(tasks, question).values_list("patient_id", flat=True))
     opened = sum(open_tasks(part) for part in batches(sorted(lonely - asked), 1_000))
     over = [f"patient:{pk}" for pk in asked - lonely]
     why = "The patient can be reached now, or nothing is due."
@@ -38,8 +34,10 @@ def settle_reachability(among: str = "") -> tuple[int, int]:
     return opened, closed
 
 
-def some(rows: QuerySet[Any], column: str, among: str) -> QuerySet[Any]:
-    return rows.filter(**{f"{column}__in": RawSQL(among, [])}) if among else rows  # noqa: S611
+def those_due(patients: Iterable[int]) -> set[int]:
+    """Those who have an open gap."""
+    sql = f"SELECT DISTINCT patient_id FROM caregaps_caregap WHERE status = %s AND {bulk.among('patient_id')}"  # noqa: S608
+    return {pk for (pk,) in bulk.select(sql, [CareGap.Status.OPEN.value, bulk.listed(patients)])}
 
 
 def open_tasks(patients: list[int]) -> int:

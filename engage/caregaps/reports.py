@@ -1,7 +1,7 @@
 """MeasureReport (FHIR R4) and CSV of a measure, always strict to the published logic: every patient on record counts."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -54,14 +54,21 @@ class Results:
 
     # --- reports ------------------------------------------------------------------------------------------
     def summary(self) -> Report:
-        """One MeasureReport of type summary, with the rate of each group."""
-        groups = []
-        for number, counted in enumerate(self.groups):
-            counts = {code: len(patients) for code, patients in self.codes(number).items()}
-            rated = len(counted.denominator) - len(counted.excluded) - len(counted.excepted)
-            score = {"measureScore": {"value": round(len(counted.numerator) / rated, 6)}} if rated else {}
-            groups.append(group_of(number, counts) | score)
+        """One MeasureReport of type summary, with the rate of each group, and of all where the measure asks for one."""
+        groups = [group_of(name, counts) | score(counts) for name, counts in self.counts().items()]
         return self.head("summary") | {"group": groups}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Group → population → patients. Where the measure asks for one rate, "all-groups" is their sum: who is in two
+        groups counts twice."""
+        found = {
+            f"group-{n + 1}": {code: len(patients) for code, patients in self.codes(n).items()}
+            for n in range(len(self.groups))
+        }
+        if self.measure.rules(self.period.start.year).one_rate:
+            codes = found["group-1"]
+            found["all-groups"] = {code: sum(counts[code] for counts in found.values()) for code in codes}
+        return found
 
     def individuals(self) -> Iterator[Report]:
         """One MeasureReport for each patient in the initial population, by id."""
@@ -73,7 +80,7 @@ class Results:
                 yield self.individual(pk, names[pk])
 
     def individual(self, pk: int, fhir_id: str) -> Report:
-        groups = [group_of(number, self.memberships(number, pk)) for number in range(len(self.groups))]
+        groups = [group_of(f"group-{n + 1}", self.memberships(n, pk)) for n in range(len(self.groups))]
         head = self.head("individual")
         period = head.pop("period")
         subject = {"reference": f"Patient/{fhir_id}"}
@@ -101,24 +108,30 @@ class Results:
         names = list(self.groups[0].populations())
         yield line(["measure", "group", *(["patient"] if subjects else []), *names])
         if not subjects:
-            for number, counted in enumerate(self.groups):
-                counts = [len(patients) for patients in counted.populations().values()]
-                yield line([self.measure.id, f"group-{number + 1}", *counts])
+            for group, counts in self.counts().items():
+                yield line([self.measure.id, group, *(counts.get(name, 0) for name in names)])
             return
         for report in self.individuals():
-            for group in report["group"]:
-                mine = {p["code"]["coding"][0]["code"]: p["count"] for p in group["population"]}
+            for part in report["group"]:
+                mine = {p["code"]["coding"][0]["code"]: p["count"] for p in part["population"]}
                 who = report["subject"]["reference"].removeprefix("Patient/")
-                yield line([self.measure.id, group["id"], who, *(mine.get(name, 0) for name in names)])
+                yield line([self.measure.id, part["id"], who, *(mine.get(name, 0) for name in names)])
 
 
-def group_of(number: int, counts: dict[str, int]) -> Report:
-    """A group of a MeasureReport; numbered from 1 in its id."""
+def score(counts: Mapping[str, int]) -> Report:
+    """The rate of a group, or nothing when it is about nobody."""
+    left = ("denominator-exclusion", "denominator-exception")
+    rated = counts.get("denominator", 0) - sum(counts.get(code, 0) for code in left)
+    return {"measureScore": {"value": round(counts.get("numerator", 0) / rated, 6)}} if rated else {}
+
+
+def group_of(name: str, counts: Mapping[str, int]) -> Report:
+    """A group of a MeasureReport."""
     populations = [
         {"code": {"coding": [{"system": POPULATION_SYSTEM, "code": code}]}, "count": count}
         for code, count in counts.items()
     ]
-    return {"id": f"group-{number + 1}", "population": populations}
+    return {"id": name, "population": populations}
 
 
 def ndjson(reports: Iterator[Report]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Who was in each population as the last run left it: so that a night that looks at a few can count everybody."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Self
 
 from pyroaring import BitMap
 
@@ -16,14 +18,25 @@ Sets = dict[str, BitMap]
 
 @dataclass(frozen=True)
 class Whole:
-    """One group of one measure, over everybody."""
+    """One group of one measure, over everybody (or over a part of them)."""
 
-    sorted: Sorted
+    measure: str
+    group: int
     counted: Counted
     open: BitMap  # less than the gap: what staff closed is not in it
 
+    @classmethod
+    def of(cls, group: Sorted) -> Self:
+        return cls(group.measure.id, group.group.number, group.counted, group.open)
+
     def sets(self) -> Sets:
         return {name: getattr(self.counted, name) for name in POPULATIONS} | {OPEN: self.open}
+
+    def with_sets(self, sets: Sets) -> Self:
+        """The same group with other patients in it."""
+        populations = {name: sets[name] for name in POPULATIONS}
+        counted = Counted(**populations, inverse=self.counted.inverse)
+        return replace(self, counted=counted, open=sets[OPEN])
 
     @property
     def rows(self) -> int:
@@ -31,19 +44,26 @@ class Whole:
         return len(self.open) + len(self.counted.excluded) + len(self.counted.excepted)
 
 
-def wholes(groups: Iterable[Sorted], before: GapRun | None, asked: BitMap | None) -> list[Whole]:
+def joined(parts: Sequence[list[Whole]]) -> list[Whole]:
+    """Each group over all parts."""
+    return [reduce(both, groups) for groups in zip(*parts, strict=True)]
+
+
+def both(one: Whole, other: Whole) -> Whole:
+    mine, theirs = one.sets(), other.sets()
+    return one.with_sets({name: mine[name] | theirs[name] for name in mine})
+
+
+def over_everybody(groups: list[Whole], before: GapRun | None, asked: BitMap | None) -> list[Whole]:
     """The groups as they were sorted; with `asked`, theirs in place of what the run before had for them."""
     if before is None or asked is None:
-        return [Whole(group, group.counted, group.open) for group in groups]
+        return groups
     known = read(before)
-    return [merged(group, known[group.measure.id, group.group.number], asked) for group in groups]
+    return [merged(group, known[group.measure, group.group], asked) for group in groups]
 
 
-def merged(group: Sorted, known: Sets, asked: BitMap) -> Whole:
-    now = Whole(group, group.counted, group.open).sets()
-    sets = {name: (known[name] - asked) | now[name] for name in now}
-    opened = sets.pop(OPEN)
-    return Whole(group, Counted(**sets, inverse=group.group.inverse), opened)
+def merged(group: Whole, known: Sets, asked: BitMap) -> Whole:
+    return group.with_sets({name: (known[name] - asked) | now for name, now in group.sets().items()})
 
 
 def read(run: GapRun) -> dict[tuple[str, int], Sets]:
@@ -61,8 +81,8 @@ def write(run: GapRun, found: Iterable[Whole]) -> None:
     Roll.objects.bulk_create(
         Roll(
             run=run,
-            measure=whole.sorted.measure.id,
-            group=whole.sorted.group.number,
+            measure=whole.measure,
+            group=whole.group,
             population=name,
             patients=patients.serialize(),
         )

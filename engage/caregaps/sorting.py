@@ -1,36 +1,48 @@
 """One measure's group in one night: who lacks what, compared with what is stored. Sets and plain tuples, no writing."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Patients, Question
 from engage.caregaps.facts import Facts
-from engage.caregaps.marks import Mark
+from engage.caregaps.marks import EVENTS, Mark
 from engage.caregaps.measure import Counted, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.models import CareGap, Closure
 
 Status, ClosedBy = CareGap.Status, CareGap.ClosedBy
+Row = TypeVar("Row", bound=Model)
 LEAF_BITS = 8  # which leaf a mark came from: a child's vaccines are some fifty
+BY_PERIOD, BY_RECENT = "op", "or"  # kinds of evidence of an open gap: which rule let the patient in
 CLOSED_BY = {by[0]: by for by in ClosedBy.values}
 
 
-@dataclass(frozen=True)
-class Change:
-    """What becomes of one patient's gap. `was` is the stored status, "" for a new row."""
+class Change(NamedTuple):
+    """What becomes of one patient's gap. `was` is the stored status, "" for a new row; `kind` and `mark` the evidence."""
 
     patient: int
     was: str
     was_key: str
     status: str
     closed_by: str
-    key: str
+    kind: str
+    mark: int
+
+    @property
+    def key(self) -> str:
+        return key_of(self.kind, self.mark)
+
+
+def key_of(kind: str, mark: int) -> str:
+    """The evidence in at most 32 characters; equal keys mean that nothing changed."""
+    return f"{kind}{mark:x}"
 
 
 @dataclass
@@ -94,43 +106,35 @@ class Sorted:
         return packed(self.group.numerator, self.question, self.met)
 
     @cached_property
-    def why_excluded(self) -> dict[int, tuple[int, int]]:
-        """patient id → (which reason, its latest fact); the first reason in the measure's order counts."""
-        found: dict[int, tuple[int, int]] = {}
+    def why_excluded(self) -> dict[int, tuple[str, int]]:
+        """patient id → ("x" and which reason, its latest fact); the first reason in the measure's order counts."""
+        found: dict[int, tuple[str, int]] = {}
         rest = self.excluded.copy()
         for index, reason in enumerate(self.reasons):
             mine = self.question.ask(reason.patients) & rest
             facts = packed(reason.patients, self.question, mine) if mine else {}
-            found.update((patient, (index, facts.get(patient, 0))) for patient in mine)
+            found.update((patient, (f"x{index:x}-", facts.get(patient, 0))) for patient in mine)
             rest -= mine
         return found
 
-    def key(self, patient: int, status: str, closed_by: str = "") -> str:
-        """The evidence in at most 32 characters; equal keys mean that nothing changed."""
+    def why(self, patient: int, status: str, closed_by: str = "") -> tuple[str, int]:
+        """The evidence in short: (its kind, the fact it names or 0)."""
         if status == Status.OPEN:
-            rule = "p" if patient in self.by_period else "r"
-            return f"o{rule}{self.last.get(patient, 0):x}"
+            return BY_PERIOD if patient in self.by_period else BY_RECENT, self.last.get(patient, 0)
         if status == Status.EXCLUDED:
-            index, fact = self.why_excluded[patient]
-            return f"x{index:x}-{fact:x}"
-        return f"c{closed_by[0]}{self.closing.get(patient, 0) if closed_by == ClosedBy.RECORD else 0:x}"
+            return self.why_excluded[patient]
+        return f"c{closed_by[0]}", self.closing.get(patient, 0) if closed_by == ClosedBy.RECORD else 0
 
-    def evidence(self, key: str) -> dict[str, Any]:
-        """The structured evidence a key stands for: event ids, days, and which expressions held."""
-        if key.startswith("o"):
-            last = self.fact(int(key[2:], 16), self.leaves)
-            return {"rule": "period" if key[1] == "p" else "recent"} | ({"last": last} if last else {})
-        if key.startswith("x"):
-            index, fact = (int(part, 16) for part in key[1:].split("-"))
-            found = self.fact(fact, list(self.reasons[index].patients.facts()))
-            return {"excluded": self.reasons[index].slug} | ({"fact": found} if found else {})
-        found = self.fact(int(key[2:], 16), self.leaves)
-        return {"closed": CLOSED_BY[key[1]]} | ({"fact": found} if found else {})
-
-    @staticmethod
-    def has_last(key: str) -> bool:
-        """Whether the key of an open gap names a last fact."""
-        return key[2:] != "0"
+    def evidence(self, kind: str, mark: int) -> dict[str, Any]:
+        """The structured evidence they stand for: event ids, days, and which expressions held."""
+        if kind.startswith("x"):
+            reason = self.reasons[int(kind[1:-1], 16)]
+            found = self.fact(mark, list(reason.patients.facts()))
+            return {"excluded": reason.slug} | ({"fact": found} if found else {})
+        found = self.fact(mark, self.leaves)
+        if kind.startswith("c"):
+            return {"closed": CLOSED_BY[kind[1]]} | ({"fact": found} if found else {})
+        return {"rule": "period" if kind == BY_PERIOD else "recent"} | ({"last": found} if found else {})
 
     @staticmethod
     def fact(packed_mark: int, leaves: list[Facts]) -> dict[str, Any]:
@@ -155,53 +159,67 @@ class Sorted:
             return Status.CLOSED, ClosedBy.STAFF
         return Status.CLOSED, ClosedBy.RECORD if patient in self.met else ClosedBy.LEFT
 
-    def changes(self, as_of: date) -> Iterator[Change]:
+    def changes(self) -> Iterator[Change]:
         """Every row that must be written, stored ones first, then new ones."""
         seen = BitMap()
-        for patient, was, until, key in self.stored():
+        for patient, was, key in self.stored():
             seen.add(patient)
-            change = self.change(patient, was, key, put_off=until is not None and until > as_of)
+            change = self.change(patient, was, key)
             if change:
                 yield change
         for status, patients in ((Status.OPEN, self.open), (Status.EXCLUDED, self.excluded)):
             for patient in patients - seen:
-                yield Change(patient, "", "", status, "", self.key(patient, status))
+                yield Change(patient, "", "", status, "", *self.why(patient, status))
 
-    def change(self, patient: int, was: str, was_key: str, put_off: bool) -> Change | None:
+    def change(self, patient: int, was: str, was_key: str) -> Change | None:
         status, closed_by = self.target(patient)
         if status == was == Status.CLOSED:
             return None  # how it was closed stays on record
-        if was == Status.DEFERRED and status == Status.OPEN and put_off:
+        if was == Status.DEFERRED and status == Status.OPEN and patient in self.put_off:
             status = Status.DEFERRED
-        key = self.key(patient, Status.OPEN if status == Status.DEFERRED else status, closed_by)
-        if status == was and key == was_key:
+        why = self.why(patient, Status.OPEN if status == Status.DEFERRED else status, closed_by)
+        if status == was and key_of(*why) == was_key:
             return None
-        return Change(patient, was, was_key, status, closed_by, key)
-
-    def everybodys(self) -> QuerySet[CareGap]:
-        """This period's stored rows."""
-        return CareGap.objects.filter(
-            measure=self.measure.id, group=self.group.number, period_start=self.question.period.start
-        )
+        return Change(patient, was, was_key, status, closed_by, *why)
 
     def rows(self) -> QuerySet[CareGap]:
-        """Those of the patients asked about."""
-        return among(self.everybodys(), self.question)
+        """This period's stored rows of the patients asked about."""
+        rows = CareGap.objects.filter(
+            measure=self.measure.id, group=self.group.number, period_start=self.question.period.start
+        )
+        return among(rows, self.question)
 
-    def stored(self) -> list[tuple[int, str, date | None, str]]:
-        """(patient id, status, deferred until, evidence key) of this period's rows."""
-        return list(self.rows().values_list("patient_id", "status", "deferred_until", "evidence_key"))
+    def stored(self) -> list[tuple[int, str, str]]:
+        """(patient id, status, evidence key) of this period's rows."""
+        return list(self.rows().values_list("patient_id", "status", "evidence_key"))
 
-    def turnover(self) -> tuple[int, int]:
-        """(gaps that would open or close, gaps open now)."""
-        on = {"status__in": (Status.OPEN, Status.DEFERRED)}
-        live = BitMap(self.rows().filter(**on).values_list("patient_id", flat=True))
-        return len(self.open ^ live), self.everybodys().filter(**on).count()
+    @cached_property
+    def put_off(self) -> BitMap:
+        """Those whose gap was put off until a day to come."""
+        rows = self.rows().filter(deferred_until__gt=self.question.as_of)
+        return BitMap(rows.values_list("patient_id", flat=True))
+
+    def turnover(self) -> int:
+        """Gaps that would open or close."""
+        live = self.rows().filter(status__in=(Status.OPEN, Status.DEFERRED))
+        return len(self.open ^ BitMap(live.values_list("patient_id", flat=True)))
 
 
-def among(rows: QuerySet[CareGap], question: Question) -> QuerySet[CareGap]:
+def among(rows: QuerySet[Row], question: Question, column: str = "patient") -> QuerySet[Row]:
     """The rows of the patients a question is about."""
-    return rows.filter(patient_id__in=RawSQL(question.among, [])) if question.among else rows  # noqa: S611
+    if question.span:
+        low, high = question.span
+        rows = rows.filter(**{f"{column}__gte": low, f"{column}__lte": high})
+    return rows.filter(**{f"{column}__in": RawSQL(question.among, [])}) if question.among else rows  # noqa: S611
+
+
+def event_of(packed_mark: int) -> int:
+    return packed_mark >> LEAF_BITS & EVENTS
+
+
+def without_event(packed_mark: int) -> int:
+    """What is left: facts of the same kind on the same day differ in nothing else."""
+    return packed_mark & ~(EVENTS << LEAF_BITS)
 
 
 def packed(expression: Patients, question: Question, among: BitMap) -> dict[int, int]:
@@ -223,14 +241,24 @@ def pack(found: dict[int, int], index: int, marks: dict[int, int]) -> None:
 
 def attested(measure: Measure, group: int, question: Question) -> Iterator[int]:
     """Patients with a closure by staff, not withdrawn, that the look-back of its branch still covers."""
-    rows = Closure.objects.filter(gap__measure=measure.id, withdrawn_at=None)
-    if question.patients is not None:
-        rows = rows.filter(gap__patient__in=question.patients)
-    for patient, what, done_on, precision in rows.values_list(
-        "gap__patient_id", "what", "done_on", "precision"
-    ):
+    for patient, what, done_on, precision in closures(question)[measure.id]:
         closer = measure.closer(what, group)
         if closer and closer.counts(done_on, precision, question):
             later = question.marks(closer.branch).get(patient) if closer.last_decides else None
             if later is None or (Mark.read(later).day or date.min) <= done_on:
                 yield patient
+
+
+def closures(question: Question) -> dict[str, list[tuple[int, str, date, str]]]:
+    """measure → (patient id, what, done on, precision) of each closure by staff, not withdrawn; read once."""
+    if Closure not in question.remembered:
+        rows = Closure.objects.filter(withdrawn_at=None)
+        if question.patients is not None:
+            rows = rows.filter(gap__patient__in=question.patients)
+        found = defaultdict(list)
+        for measure, *closure in rows.values_list(
+            "gap__measure", "gap__patient_id", "what", "done_on", "precision"
+        ):
+            found[measure].append(tuple(closure))
+        question.remembered[Closure] = found
+    return cast(dict[str, list[tuple[int, str, date, str]]], question.remembered[Closure])

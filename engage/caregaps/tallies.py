@@ -1,10 +1,11 @@
 """What a run counted: one row for each measure, group and clinic, the measure's rate and its trend; and whose gaps are open.
 
-Patients of a kind (clinic, clinician, language, age) are put into cells once, so that each count is a cut of two sets.
+Patients of a kind (clinic, clinician, language, age) are put into cells once, so that each count is a cut of two sets. A
+run keeps its cells: one that looks at a few reads anew those who came to another clinic, clinician, language or age.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,8 +13,11 @@ from dateutil.relativedelta import relativedelta
 from django.db import connection, transaction
 from pyroaring import BitMap
 
-from engage.caregaps.models import GapRun, MeasureTally, OpenTally
+from engage.caregaps.algebra import Span, within
+from engage.caregaps.models import CountedTogether, GapRun, MeasureTally, OpenTally
 from engage.caregaps.rolls import Whole
+from engage.lib import bulk
+from engage.patients.models import Patient
 
 By = OpenTally.By
 BANDS = ((0, 17), (18, 39), (40, 49), (50, 59), (60, 69), (70, 79), (80, 130))
@@ -39,9 +43,8 @@ class Cell:
 Cells = dict[Cell, BitMap]
 
 
-def write_tallies(run: GapRun, groups: list[Whole]) -> None:
+def write_tallies(run: GapRun, groups: list[Whole], cells: Cells) -> None:
     """The run's counts; who has the open gaps is kept for the last run only."""
-    cells = patients_in_cells(run.as_of)
     clinics: dict[int | None, BitMap] = defaultdict(BitMap)
     for cell, patients in cells.items():
         clinics[cell.clinic] |= patients
@@ -49,23 +52,82 @@ def write_tallies(run: GapRun, groups: list[Whole]) -> None:
         tally(run, group, clinic, patients) for group in groups for clinic, patients in clinics.items()
     )
     with transaction.atomic():
-        OpenTally.objects.filter(measure__in={group.sorted.measure.id for group in groups}).delete()
+        OpenTally.objects.filter(measure__in={group.measure for group in groups}).delete()
         OpenTally.objects.bulk_create(row for group in groups for row in open_tallies(run, group, cells))
 
 
-def patients_in_cells(as_of: date) -> Cells:
-    """The living patients by who is counted together; read once, in one pass over the table."""
+def patients_in_cells(as_of: date, span: Span | None = None, among: BitMap | None = None) -> Cells:
+    """The living patients (of a span, or `among` these) by who is counted together; read in one pass."""
     sql = (
         f"SELECT id, clinic_id, pcp_id, language, {band_sql(as_of)} FROM patients_patient"  # noqa: S608
         " WHERE active AND NOT deceased"
     )
+    if span:
+        sql += f" AND {within(span, 'id')}"
+    if among is not None:
+        sql += f" AND {bulk.among('id')}"
     found: dict[tuple[int | None, int | None, str, int], list[int]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, [] if among is None else [bulk.listed(among)])
         while rows := cursor.fetchmany(20_000):
-            for pk, *cell in rows:
-                found[tuple(cell)].append(pk)
+            for row in rows:
+                found[row[1:]].append(row[0])
     return {Cell(*cell): BitMap(patients) for cell, patients in found.items()}
+
+
+def brought_up_to_date(since: date, as_of: date, changed: BitMap) -> Cells:
+    """The cells of the last run, which was as of `since`, with these patients and those who had a birthday counted anew."""
+    anew = changed | come_of_age(since, as_of)
+    before = {cell: patients - anew for cell, (_, patients) in kept().items()}
+    found = cells_joined([before, patients_in_cells(as_of, among=anew)])
+    return {cell: patients for cell, patients in found.items() if patients}
+
+
+def come_of_age(since: date, as_of: date) -> BitMap:
+    """Patients who came to the next of BANDS between these days."""
+    found = BitMap()
+    for _, oldest in BANDS[:-1]:
+        years = relativedelta(years=oldest + 1)
+        born = Patient.objects.filter(birth_date__gt=since - years, birth_date__lte=as_of - years)
+        found |= BitMap(born.values_list("pk", flat=True))
+    return found
+
+
+def kept() -> dict[Cell, tuple[int, BitMap]]:
+    """cell → (its row, its patients), as the last run left them."""
+    rows = CountedTogether.objects.values_list("clinic_id", "pcp_id", "language", "band", "pk", "patients")
+    return {
+        Cell(clinic, pcp, language, band): (pk, BitMap.deserialize(bytes(patients)))
+        for clinic, pcp, language, band, pk, patients in rows
+    }
+
+
+def keep(cells: Cells) -> None:
+    """These are the last run's now; writes those that differ. Call it in the transaction in which the run is completed."""
+    before = kept()
+    same = {cell for cell, (_, patients) in before.items() if cells.get(cell) == patients}
+    gone = bulk.listed(pk for cell, (pk, _) in before.items() if cell not in same)
+    bulk.write_many(f"DELETE FROM caregaps_countedtogether WHERE {bulk.among('id')}", [(gone,)])  # noqa: S608
+    CountedTogether.objects.bulk_create(
+        CountedTogether(
+            clinic_id=cell.clinic,
+            pcp_id=cell.pcp,
+            language=cell.language,
+            band=cell.band,
+            patients=patients.serialize(),
+        )
+        for cell, patients in cells.items()
+        if cell not in same
+    )
+
+
+def cells_joined(parts: Iterable[Cells]) -> Cells:
+    """The cells of all parts."""
+    found: Cells = defaultdict(BitMap)
+    for cells in parts:
+        for cell, patients in cells.items():
+            found[cell] |= patients
+    return found
 
 
 def band_sql(as_of: date) -> str:
@@ -88,8 +150,8 @@ def tally(run: GapRun, group: Whole, clinic: int | None, patients: BitMap) -> Me
     return MeasureTally(
         run=run,
         clinic_id=clinic,
-        measure=group.sorted.measure.id,
-        group=group.sorted.group.number,
+        measure=group.measure,
+        group=group.group,
         initial_population=counted.initial.intersection_cardinality(patients),
         denominator=counted.denominator.intersection_cardinality(patients),
         excluded=counted.excluded.intersection_cardinality(patients),
@@ -108,6 +170,6 @@ def open_tallies(run: GapRun, group: Whole, cells: Cells) -> Iterator[OpenTally]
                 counts[cell.clinic, by, key] += number
     for (clinic, by, key), number in counts.items():
         yield OpenTally(
-            run=run, clinic_id=clinic, measure=group.sorted.measure.id, group=group.sorted.group.number, by=by, key=key,
+            run=run, clinic_id=clinic, measure=group.measure, group=group.group, by=by, key=key,
             open_gaps=number,
         )  # fmt: skip

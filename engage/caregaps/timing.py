@@ -8,7 +8,7 @@ here bounds both so that it matches nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engage.caregaps.period import Window
+from engage.caregaps.period import DAY, Window
 from engage.records.models import NEVER_BEGAN, NEVER_ENDS, Kind
 
 Condition = Callable[[int, int, Kind], str]
@@ -96,7 +96,9 @@ def instant_ended_by(low: int, high: int, kind: Kind) -> str:
 
 
 def instant_during(low: int, high: int, kind: Kind) -> str:
-    return (
-        f"{START_FOREMOST} >= {low} AND {END_AFTERMOST} <= {high}"
-        f" AND e.start_lo < {NEVER_ENDS} AND e.end_lo > {NEVER_BEGAN}"
-    )
+    exactly = f"{START_FOREMOST} >= {low} AND {END_AFTERMOST} <= {high}"
+    # A day from the edge no offset matters, which SQLite would read from the table and not from the index.
+    inside = f"e.start_lo >= {low + DAY} AND e.end_hi <= {high - DAY}"
+    near = f"e.start_lo >= {low - DAY} AND e.end_hi <= {high + DAY}"
+    known = f"e.start_lo < {NEVER_ENDS} AND e.end_lo > {NEVER_BEGAN}"
+    return f"{near} AND {known} AND (({inside}) OR ({exactly}))"

@@ -5,17 +5,19 @@ again, the rest is written and nothing twice.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from itertools import islice
 from typing import Any
 
 import orjson
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from engage.audit.models import AuditEvent, event
+from engage.caregaps.algebra import Question
 from engage.caregaps.models import CareGap, GapRun
-from engage.caregaps.sorting import Change, Sorted, among
+from engage.caregaps.sorting import Change, Sorted, among, event_of, without_event
 from engage.lib import bulk, clock
 from engage.messaging.actions import suppress_about
 from engage.worklist.actions import close_about
@@ -26,10 +28,12 @@ Status = CareGap.Status
 LIVE = (Status.OPEN, Status.DEFERRED)
 NEW_ROWS, CHANGED_ROWS = 20_000, 1_000
 TABLE = "caregaps_caregap"
-NEW = (
-    "patient_id", "measure", "group", "period_start", "rules", "status", "opened_on", "due_since", "closed_on",
-    "closed_by", "deferred_until", "evidence", "last_event_id", "evidence_key", "changed_at",
+NEW = ("patient_id", "status", "due_since", "evidence", "last_event_id", "evidence_key")
+CHANGED = (
+    "rules", "status", "opened_on", "due_since", "closed_on", "closed_by", "deferred_until", "evidence", "last_event_id",
+    "evidence_key", "changed_at",
 )  # fmt: skip
+UPDATE = f"UPDATE {TABLE} SET {', '.join(f'{name} = %s' for name in CHANGED)} WHERE id = %s"  # noqa: S608
 WHY = {
     Status.CLOSED: "The record shows that this is no longer due.",
     Status.EXCLUDED: "The record shows that this does not apply.",
@@ -45,31 +49,36 @@ class Written:
     excluded: int = 0
     written: int = 0
 
-
-def carry_over(group: Sorted) -> int:
-    """A new period: what is open, put off or excluded moves on with it, and keeps its messages and tasks."""
-    rows = among(CareGap.objects.filter(measure=group.measure.id, group=group.group.number), group.question)
-    start = group.question.period.start
-    live = rows.filter(period_start__lt=start, status__in=(Status.OPEN, Status.DEFERRED, Status.EXCLUDED))
-    there = rows.filter(period_start=start).values("patient_id")
-    return live.exclude(patient_id__in=there).update(
-        period_start=start, rules=group.rules.version, changed_at=clock.machine_now()
-    )
+    def __add__(self, other: "Written") -> "Written":
+        return Written(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Writer:
-    """Writes one group's changes; `beat` is called after each transaction."""
+    """Writes one group's changes. Each transaction ends with the run's sign of life, so that only one run writes."""
 
-    def __init__(self, group: Sorted, as_of: date, run: GapRun) -> None:
-        self.group, self.as_of, self.run = group, as_of, run
+    def __init__(self, group: Sorted, run: GapRun) -> None:
+        self.group, self.as_of, self.run = group, run.as_of, run
         self.moment = bulk.moment(clock.machine_now())
-        self.today = bulk.day(as_of)
+        self.start = bulk.day(group.question.period.start)
         self.done = Written()
-        self.born: dict[int, date | None] = {}
-        self.dues: dict[date, Any] = {}  # as the database takes them: the same few days again and again
+        self.new = {  # what all new rows have in common
+            "measure": group.measure.id,
+            "group": group.group.number,
+            "period_start": self.start,
+            "rules": group.rules.version,
+            "opened_on": bulk.day(run.as_of),
+            "closed_on": None,
+            "closed_by": "",
+            "deferred_until": None,
+            "changed_at": self.moment,
+        }
+        self.alike: dict[tuple[bool, str, int], tuple[Any, str, str]] = {}
+        self.ages = group.group.ages()
+        self.born: dict[int, str] = {}
+        self.grown: dict[str, Any] = {}
 
     def write(self, changes: Iterable[Change]) -> Iterator[int]:
-        """Gives the number of rows of each transaction as it is committed."""
+        """Gives the number of rows of each transaction once it is committed."""
         stored: list[Change] = []
         fresh: list[Change] = []
         for change in changes:
@@ -79,34 +88,29 @@ class Writer:
         for part in batches(fresh, NEW_ROWS):
             yield self.insert(part)
 
+    def carry_over(self) -> None:
+        """A new period: what is open, put off or excluded moves on with it, and keeps its messages and tasks."""
+        group, start = self.group, self.group.question.period.start
+        mine = {"measure": group.measure.id, "group": group.group.number}
+        live = among(CareGap.objects.filter(**mine, **earlier_than(start)), group.question)
+        there = CareGap.objects.filter(**mine, period_start=start, patient=OuterRef("patient"))
+        with transaction.atomic():
+            moved = live.exclude(Exists(there)).update(
+                period_start=start, rules=group.rules.version, changed_at=clock.machine_now()
+            )
+            self.run.beat(moved)
+        self.done.written += moved
+
     # --- new rows -----------------------------------------------------------------------------------------
     def insert(self, changes: list[Change]) -> int:
         self.learn_births(changes)
-        group = self.group
-        start = bulk.day(group.question.period.start)
-        fixed = (group.measure.id, group.group.number, start, group.rules.version)
-        rows = [
-            (
-                c.patient,
-                *fixed,
-                str(c.status),
-                self.today,
-                due,
-                None,
-                "",
-                None,
-                evidence,
-                last,
-                c.key,
-                self.moment,
-            )
-            for c in changes
-            for due, evidence, last in (self.told(c),)
-        ]
+        rows = [(c.patient, str(c.status), *self.told(c), c.key) for c in changes]
         with transaction.atomic():
-            bulk.append(TABLE, NEW, rows)
-        self.done.opened += sum(c.status == Status.OPEN for c in changes)
-        self.done.excluded += sum(c.status == Status.EXCLUDED for c in changes)
+            bulk.append(TABLE, NEW, rows, self.new)
+            self.run.beat(len(rows))
+        statuses = [c.status for c in changes]
+        self.done.opened += statuses.count(Status.OPEN)
+        self.done.excluded += statuses.count(Status.EXCLUDED)
         self.done.written += len(rows)
         return len(rows)
 
@@ -114,50 +118,41 @@ class Writer:
     def update(self, changes: list[Change]) -> int:
         """One transaction: the rows, the messages about them, the tasks about them, the audit."""
         self.learn_births(changes)
-        gaps = {g.patient_id: g for g in self.rows_of(changes)}
-        written, ended = 0, []
         with transaction.atomic():
-            for change in changes:
-                gap = gaps.get(change.patient)
-                if gap is None or not self.save(gap, change):
-                    continue
-                written += 1
+            gaps = {gap.patient_id: gap for gap in self.held(changes)}
+            mine = [(gaps[c.patient], c) for c in changes if is_as_read(gaps.get(c.patient), c)]
+            bulk.write_many(UPDATE, [self.rewritten(gap, change) for gap, change in mine])
+            for _, change in mine:
                 self.count(change)
-                if change.was in LIVE and change.status not in LIVE:
-                    ended.append((gap, change))
-            self.end(ended)
-        self.done.written += written
-        return written
+            self.end([(gap, c) for gap, c in mine if c.was in LIVE and c.status not in LIVE])
+            self.run.beat(len(mine))
+        self.done.written += len(mine)
+        return len(mine)
 
-    def rows_of(self, changes: list[Change]) -> list[CareGap]:
+    def held(self, changes: list[Change]) -> QuerySet[CareGap]:
+        """The stored rows, held until the end of the transaction."""
         rows = CareGap.objects.filter(
             measure=self.group.measure.id,
             group=self.group.group.number,
             period_start=self.group.question.period.start,
             patient_id__in=[c.patient for c in changes],
         )
-        return list(rows.only("pk", "patient_id", "measure"))
+        return rows.select_for_update(of=("self",)).defer("evidence")
 
-    def save(self, gap: CareGap, change: Change) -> bool:
-        """Writes the row unless somebody changed it since it was read."""
+    def rewritten(self, gap: CareGap, change: Change) -> tuple[Any, ...]:
+        """The row's columns in the order of CHANGED, and its key."""
         due, evidence, last = self.told(change)
-        columns: dict[str, Any] = {
-            "status": change.status, "rules": self.group.rules.version, "due_since": due, "evidence": orjson.loads(evidence),
-            "last_event_id": last, "evidence_key": change.key, "changed_at": clock.machine_now(),
-        }  # fmt: skip
-        if change.status != change.was:
-            closed = change.status == Status.CLOSED
-            columns |= {
-                "closed_on": self.as_of if closed else None,
-                "closed_by": change.closed_by,
-                "deferred_until": None,
-            }
-            if change.status == Status.OPEN and change.was != Status.DEFERRED:
-                columns["opened_on"] = self.as_of
         if change.status in (Status.CLOSED, Status.EXCLUDED):
-            columns.pop("due_since")  # since when it was due stays on record
-        mine = CareGap.objects.filter(pk=gap.pk, status=change.was, evidence_key=change.was_key)
-        return mine.update(**columns) == 1
+            due = bulk.day(gap.due_since)  # since when it was due stays on record
+        opened, closed, by, until = gap.opened_on, gap.closed_on, gap.closed_by, gap.deferred_until
+        if change.status != change.was:
+            closed = self.as_of if change.status == Status.CLOSED else None
+            by, until = change.closed_by, None
+            if change.status == Status.OPEN and change.was != Status.DEFERRED:
+                opened = self.as_of
+        days = (bulk.day(opened), due, bulk.day(closed), str(by), bulk.day(until))
+        told = (evidence, last, change.key, self.moment)
+        return (self.group.rules.version, str(change.status), *days, *told, gap.pk)
 
     def count(self, change: Change) -> None:
         if change.status == change.was:
@@ -182,33 +177,59 @@ class Writer:
 
     # --- evidence ------------------------------------------------------------------------------------------
     def told(self, change: Change) -> tuple[Any, str, int | None]:
-        """(due since, evidence as JSON, last event id) of a row."""
-        evidence = self.group.evidence(change.key)
+        """(due since, evidence as JSON, last event id) of a row. Most differ from one told before in the event only."""
+        mark, live = change.mark, change.status in LIVE
+        event = event_of(mark)
+        known = live, change.kind, without_event(mark)
+        if known not in self.alike:
+            self.alike[known] = self.first_of_its_kind(change, event)
+        due, before, after = self.alike[known]
+        if not event:
+            return due, before, None
+        if live and (born := self.born.get(change.patient)):
+            due = min(self.start, max(due, self.of_age(born)))
+        return due, f"{before}{event}{after}", event
+
+    def first_of_its_kind(self, change: Change, event: int) -> tuple[Any, str, str]:
+        """(due since, whatever the age; the evidence before its event; and after it)."""
+        evidence = self.group.evidence(change.kind, change.mark)
         fact = evidence.get("last") or evidence.get("fact") or {}
         due = None
-        if change.status in (Status.OPEN, Status.DEFERRED):
+        if change.status in LIVE:
             last = date.fromisoformat(fact["day"]) if fact.get("day") else None
-            group = self.group
-            due = group.measure.due_since(
-                group.group, fact.get("what", ""), last, group.question, self.born.get(change.patient)
-            )
-        if due is not None and due not in self.dues:
-            self.dues[due] = bulk.day(due)
-        return due and self.dues[due], orjson.dumps(evidence).decode(), fact.get("event")
+            due = bulk.day(self.group.group.due_since(fact.get("what", ""), last, self.group.question))
+        text = orjson.dumps(evidence).decode()
+        before, found, after = text.partition(f'"event":{event}') if event else (text, "", "")
+        return due, before + found[: -len(str(event))] if found else before, after
+
+    def of_age(self, born: str) -> Any:
+        """The first day of the first year in which somebody born then was old enough, as the database takes it."""
+        if born not in self.grown and self.ages:
+            self.grown[born] = bulk.day(self.ages.turned_up(date.fromisoformat(born), self.group.question))
+        return self.grown[born]
 
     def learn_births(self, changes: list[Change]) -> None:
         """Birth dates of those whose last fact may lie before they were old enough."""
-        wanted = [c.patient for c in changes if c.status in LIVE and self.group.has_last(c.key)]
-        self.born = {}
-        for part in batches(wanted, 10_000):
-            sql = f"SELECT id, birth_date FROM patients_patient WHERE id IN ({','.join(map(str, part))})"  # noqa: S608
-            rows = self.group.question.rows(sql)
-            self.born.update((pk, day_read(day)) for pk, day in rows)
+        if self.ages:
+            sql = f"SELECT id, CAST(birth_date AS text) FROM patients_patient WHERE {bulk.among('id')}"  # noqa: S608
+            live = [change.patient for change in changes if change.status in LIVE]
+            self.born = dict(bulk.select(sql, [bulk.listed(live)]))
 
 
-def day_read(value: Any) -> date | None:
-    """A date as a plain query gives it: SQLite keeps text."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+def earlier_than(start: date) -> dict[str, Any]:
+    """The rows that move on with a period that begins then."""
+    return {"period_start__lt": start, "status__in": (*LIVE, Status.EXCLUDED)}
+
+
+def of_earlier_periods(question: Question) -> set[tuple[str, int]]:
+    """(measure, group) of which rows may have to move on: asked once for all, for it reads every gap of the patients."""
+    rows = among(CareGap.objects.filter(**earlier_than(question.period.start)), question)
+    return set(rows.values_list("measure", "group").distinct())
+
+
+def is_as_read(gap: CareGap | None, change: Change) -> bool:
+    """Whether nobody has changed the row since it was read."""
+    return gap is not None and (gap.status, gap.evidence_key) == (change.was, change.was_key)
 
 
 def batches(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -70,8 +70,10 @@ def point_for(conversation: Conversation) -> ContactPoint | None:
     if conversation.patient is None:
         return None
     usable = patients.usable_text_points(conversation.patient)
+    if wrote_from := [p for p in usable if p.value == conversation.address]:
+        return wrote_from[0]
     known = list(conversation.patient.contact_points.filter(system=ContactPoint.System.PHONE))
-    wrote_from = [p for p in (*usable, *known) if p.value == conversation.address]
+    wrote_from = [p for p in known if p.value == conversation.address]
     return next(iter([*wrote_from, *usable, *known]), None)
 
 

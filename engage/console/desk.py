@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import F
+
 from engage.accounts.models import User
 from engage.caregaps.explain import explain_all
 from engage.caregaps.models import CareGap
@@ -150,7 +152,7 @@ def outcomes(task: Task) -> list[tuple[str, str, str, bool]]:
     ]
 
 
-def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
+def panel(request: StaffRequest, task: Task, row: Row | None, staff: list[User]) -> dict[str, Any]:
     """Everything the panel shows about one task and the patient behind it."""
     user, patient = request.user, task.patient
     talk = conversation_of(task, user)
@@ -171,7 +173,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None) -> dict[str, Any]:
         "phones": phones_of(task),
         "outcomes": outcomes(task),
         "others": [t for t in row.tasks if t.pk != task.pk] if row else [],
-        "colleagues": colleagues(task, user),
+        "people": of_clinic(staff, task.clinic_id),
         "queues_to": [(v, name) for v, name in Task.Queue.choices if v != task.queue or task.owner_id],
         "snooze": SNOOZE,
         "may_snooze": not (row and any(t.priority == Task.Priority.URGENT for t in row.tasks)),
@@ -211,9 +213,14 @@ def phones_of(task: Task) -> list[ContactPoint]:
     return list(rows.exclude(value="").order_by("rank", "pk")[:3])
 
 
-def colleagues(task: Task, user: User) -> list[User]:
-    """Who else of the clinic may act for patients."""
-    rows = User.objects.filter(role__in=CARE, is_active=True).exclude(pk=user.pk)
-    if task.clinic_id:
-        rows = rows.filter(clinics=task.clinic_id)
-    return list(rows.order_by("first_name", "username").distinct()[:40])
+def colleagues(user: User) -> list[User]:
+    """Who else may act for patients in the clinics of this person, once for each `clinic`."""
+    rows = User.objects.filter(role__in=CARE, is_active=True, clinics__in=user.clinic_ids()).exclude(
+        pk=user.pk
+    )
+    return list(rows.annotate(clinic=F("clinics")).order_by("first_name", "username"))
+
+
+def of_clinic(staff: list[User], clinic: int | None = None) -> list[User]:
+    """Those of one clinic, or of any; each once."""
+    return list({p.pk: p for p in staff if clinic in (None, p.clinic)}.values())  # type: ignore[attr-defined]

@@ -37,6 +37,9 @@ class Counted:
         for name in NAMES:
             setattr(self, name, getattr(self, name) + row[name])
 
+    def __add__(self, other: "Counted") -> "Counted":
+        return Counted(*(getattr(self, name) + getattr(other, name) for name in NAMES))
+
     @property
     def of(self) -> int:
         """Whom the rate is about."""
@@ -50,11 +53,13 @@ class Counted:
 
 @dataclass
 class Overview:
-    """One measure: its last run by group and by clinic, and the nights before. A rate is that of the first group."""
+    """One measure: its last run by group and by clinic, and the nights before. A rate is that of the first group, or of
+    all where the measure asks for one rate."""
 
     measure: Measure
     day: date
     inverse: bool
+    one_rate: bool
     groups: dict[int, Counted] = field(default_factory=dict)
     clinics: dict[int | None, dict[int, Counted]] = field(default_factory=dict)
     nights: list[tuple[date, Counted]] = field(default_factory=list)  # oldest first
@@ -62,7 +67,11 @@ class Overview:
 
     @property
     def counted(self) -> Counted:
-        return self.groups[min(self.groups)]
+        return self.rated(self.groups)
+
+    def rated(self, groups: dict[int, Counted]) -> Counted:
+        """What the measure's rate is about."""
+        return sum(groups.values(), Counted()) if self.one_rate else groups[min(groups)]
 
     @property
     def open_gaps(self) -> int:
@@ -91,7 +100,7 @@ class Overview:
             {
                 "key": "none" if clinic is None else clinic,
                 "name": self.names.get(clinic, UNASSIGNED),
-                "counted": groups[min(groups)],
+                "counted": self.rated(groups),
                 "open_gaps": sum(counted.open_gaps for counted in groups.values()),
             }
             for clinic, groups in self.clinics.items()
@@ -124,12 +133,12 @@ def overview(
 ) -> Overview:
     """The last run that counted the measure, and the last run of each day before it."""
     newest = max(row["run"] for row in rows)
-    inverse = measure.rules(runs[newest].year).groups[0].inverse
-    found = Overview(measure, runs[newest], inverse, names=names)
+    rules = measure.rules(runs[newest].year)
+    found = Overview(measure, runs[newest], rules.groups[0].inverse, rules.one_rate, names=names)
     nights: dict[int, Counted] = defaultdict(Counted)
     first = min(row["group"] for row in rows)
     for row in rows:
-        if row["group"] == first:
+        if rules.one_rate or row["group"] == first:
             nights[row["run"]].add(row)
         if row["run"] == newest:
             found.groups.setdefault(row["group"], Counted()).add(row)

@@ -120,7 +120,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
 def tasks_of(conversation: Conversation) -> QuerySet[Task]:
     about = Q(about=conversation.about)
     mine = about | Q(patient=conversation.patient_id) if conversation.patient_id else about
-    return Task.objects.open().filter(mine).order_by("priority", "due_at")[:4]
+    return Task.objects.open().filter(mine).select_related("clinic").order_by("priority", "due_at")[:4]
 
 
 def gaps_of(patient: Patient, bubbles: list[Bubble]) -> list[tuple[CareGap, ClosureForm, bool]]:

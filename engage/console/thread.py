@@ -59,6 +59,11 @@ class Mark:
     def evidence(self) -> str:
         return self.flag.evidence
 
+    @property
+    def by_second_reader(self) -> bool:
+        """Whether a language model raised it, which people should weigh differently from a rule."""
+        return self.flag.source == "llm"
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -87,6 +92,7 @@ class Bubble:
     unsorted: bool = False
     flaggable: bool = False  # a reply that waits: staff may say what triage missed
     keyed: bool = False  # the newest of those: its decisions have keys
+    opens: bool = False  # the conversation opens here
     matched: bool = False  # a person said that it is this patient's
     may_unmatch: bool = False  # the last of those that were matched together: here the match is taken back
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -131,12 +137,19 @@ def thread(
     by_hand = [b for b in bubbles if b.matched]
     if by_hand:
         max(by_hand, key=lambda b: (b.message.reading.matched_at, b.message.pk)).may_unmatch = True
-    newest_heard = next((b for b in reversed(bubbles) if b.flaggable), None)
-    if newest_heard is not None:
-        newest_heard.keyed = True
+    waiting = [b for b in reversed(bubbles) if b.flaggable]
+    if waiting:
+        waiting[0].keyed = True
+    for first in sorted(waiting, key=gravity)[:1] or bubbles[-1:]:
+        first.opens = True
     for last, this in zip([None, *bubbles], bubbles, strict=False):
         this.new_day = last is None or last.message.created_at.date() != this.message.created_at.date()
     return bubbles, earlier
+
+
+def gravity(bubble: Bubble) -> int:
+    """The level of the gravest flag left standing: the lower, the graver."""
+    return min((m.flag.level for m in bubble.marks), default=Level.ROUTINE)
 
 
 def _bubble(message: Message, conversation: Conversation, user: User) -> Bubble:

@@ -13,6 +13,7 @@ from engage.console.views import (
     patients,
     poll,
     receipts,
+    selected,
     setup,
     sorting,
     words,
@@ -22,6 +23,7 @@ from engage.console.views import (
 urlpatterns = [
     path("", include(home)),
     path("worklist/", include(worklist)),
+    path("worklist/", include(selected)),
     path("inbox/", include(inbox)),
     path("patients/", include(patients)),
     path("campaigns/", include(campaigns)),

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from engage.accounts.models import User
 from engage.audit.models import record
-from engage.inbox.arrival import receive
+from engage.inbox.arrival import Prepared, prepare, receive
 from engage.inbox.flags import add_flag, confirm, dismiss, restore
 from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
@@ -22,12 +22,14 @@ from engage.worklist.models import Outcome, Reason, Task
 
 __all__ = [
     "InboxError",
+    "Prepared",
     "add_flag",
     "confirm",
     "decide_doubt",
     "dismiss",
     "end_texts",
     "match",
+    "prepare",
     "receive",
     "restore",
     "unmatch",
@@ -68,6 +70,16 @@ def release(conversation: Conversation, *, by: User) -> None:
     with transaction.atomic():
         Conversation.objects.filter(pk=conversation.pk, owner=by).update(owner=None)
         record(by, "conversation.release", conversation)
+
+
+def hand_back(conversation: Conversation, owner: User, *, by: User) -> bool:
+    """Undo of taking over: the other's again. False when it is no longer this person's, or the other may not see it."""
+    mine = Conversation.objects.visible_to(owner).filter(pk=conversation.pk, owner=by)
+    with transaction.atomic():
+        if not mine.update(owner=owner):
+            return False
+        record(by, "conversation.hand_back", conversation, to=owner.pk)
+    return True
 
 
 def snooze(conversation: Conversation, until: datetime, *, by: User) -> None:

@@ -5,22 +5,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from django.db import transaction
 
 from engage.audit.models import record
-from engage.inbox import consequences, permission, secondreading, triage, wordlist
+from engage.inbox import consequences, permission, secondreader, secondreading, triage, wordlist
 from engage.inbox.consequences import Heard
 from engage.inbox.models import Conversation, Level, Reading
-from engage.inbox.senders import Sender, identify, normal
+from engage.inbox.senders import ANSWERS_WITHIN, LAST_WORDS, Sender, identify, normal
 from engage.inbox.triage import keywords, lexicon
 from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.lexicon import Lexicon
 from engage.inbox.triage.reading import Attempt, highest
 from engage.inbox.triage.reading import Reading as Found
 from engage.lib import clock, text
+from engage.lib.fixed import Fixed, insert, insert_or_update, update
+from engage.messaging import errors
 from engage.messaging.models import Lane, Message
+from engage.patients.models import Channel
 from engage.worklist import actions as worklist
 
 log = logging.getLogger(__name__)
@@ -34,12 +38,20 @@ CONTEXTS = {
 
 
 def receive(
-    *, sid: str, address: str, to: str, body: str, raw: Mapping[str, Any], at: datetime | None = None
+    *,
+    sid: str,
+    address: str,
+    to: str,
+    body: str,
+    raw: Mapping[str, Any],
+    at: datetime | None = None,
+    prepared: "Prepared | None" = None,
 ) -> Message:
     """Keeps a patient's reply and does all it asks for; a repeated `sid` changes nothing.
 
     `at` is business time, now when absent. Raises ValueError without a `sid`: such a reply could not be told
-    from its repetition. A failing stage of triage never loses the reply: it stays unsorted, on top.
+    from its repetition. A failing stage of triage never loses the reply: it stays unsorted, on top. `prepared`: what
+    `prepare` gave for it.
     """
     if not sid:
         raise ValueError("A reply without the carrier's id cannot be kept once.")
@@ -50,7 +62,8 @@ def receive(
         if new:
             conversation = hear(message, sender)
             record("patient", "message.receive", message, conversation=conversation.pk)
-            process(message, conversation, sender, str(raw.get("OptOutType", "")))
+            process(message, conversation, sender, str(raw.get("OptOutType", "")), prepared=prepared)
+            errors.heard(sender.address, sender.points)
     return message
 
 
@@ -58,27 +71,29 @@ def keep(
     sid: str, sender: Sender, to: str, body: str, raw: Mapping[str, Any], at: datetime
 ) -> tuple[Message, bool]:
     """The row of a reply, and whether it is new. Two at once meet at the unique key: one of them inserts."""
-    return Message.objects.get_or_create(
+    body = text.clean(body)
+    message = Message(
         key=f"in:{sid}",
-        defaults={
-            "provider_sid": sid,
-            "direction": Message.Direction.IN,
-            "lane": Lane.STAFF,
-            "state": Message.State.RECEIVED,
-            "state_reason": attachments(raw),
-            "patient": sender.patient,
-            "contact_point": next((p for p in sender.points if p.patient == sender.patient), None),
-            "clinic": sender.clinic,
-            "address": sender.address,
-            "sender": normal(to),
-            "body": text.clean(body),
-            "language": sender.patient.language if sender.patient else "",
-            "reply_to": sender.outbound,
-            "about": sender.outbound.about if sender.outbound else "",
-            "created_at": at,
-            "segments": text.size(text.clean(body)).segments,
-        },
+        provider_sid=sid,
+        direction=Message.Direction.IN,
+        lane=Lane.STAFF,
+        state=Message.State.RECEIVED,
+        state_reason=attachments(raw),
+        patient=sender.patient,
+        contact_point=next((p for p in sender.points if p.patient == sender.patient), None),
+        clinic=sender.clinic,
+        address=sender.address,
+        sender=normal(to),
+        body=body,
+        language=sender.patient.language if sender.patient else "",
+        reply_to=sender.outbound,
+        about=sender.outbound.about if sender.outbound else "",
+        created_at=at,
+        segments=text.size(body).segments,
     )
+    if insert(message, once=True):
+        return message, True
+    return Message.objects.get(key=message.key), False
 
 
 def attachments(raw: Mapping[str, Any]) -> str:
@@ -93,43 +108,68 @@ def attachments(raw: Mapping[str, Any]) -> str:
 
 def hear(message: Message, sender: Sender) -> Conversation:
     """The conversation of the sender, held until the end and opened by this reply."""
-    whose = {"patient": sender.patient} if sender.patient else {"patient": None, "address": sender.address}
-    held = Conversation.objects.select_for_update(of=("self",)).select_related("patient", "clinic")
-    conversation = held.filter(**whose).first()
-    if conversation is None:
-        first = {"address": sender.address, "clinic": sender.clinic}
-        conversation, _ = held.get_or_create(**whose, defaults=first)
-    before = conversation.clinic
+    conversation = held(sender)
+    before = conversation.clinic_id
     conversation.hear(message, sender.clinic, [] if sender.patient else sender.candidates)
-    if conversation.clinic != before:  # a shared number answers another clinic's text: its tasks go along
+    if conversation.clinic_id != before:  # a shared number answers another clinic's text: its tasks go along
         conversation.owner = None
         worklist.move_about(conversation.about, conversation.clinic)
     return conversation
 
 
-def process(message: Message, conversation: Conversation, sender: Sender, opt_out_type: str = "") -> Reading:
+def held(sender: Sender) -> Conversation:
+    while (there := _there(sender)) is None:
+        first = Conversation(patient=sender.patient, address=sender.address, clinic=sender.clinic)
+        if insert(first, once=True):  # else somebody else was faster: theirs is the one
+            return first
+    there.patient = sender.patient
+    return there
+
+
+def _there(sender: Sender) -> Conversation | None:
+    if sender.patient is not None:
+        return OF_PATIENT.first(patient=sender.patient.pk)
+    return OF_NUMBER.first(address=sender.address)
+
+
+OF_PATIENT = Fixed(lambda patient: Conversation.objects.filter(patient_id=patient).select_for_update())
+OF_NUMBER = Fixed(
+    lambda address: Conversation.objects.filter(patient=None, address=address).select_for_update()
+)
+
+
+def process(
+    message: Message,
+    conversation: Conversation,
+    sender: Sender,
+    opt_out_type: str = "",
+    patience: float | None = None,
+    prepared: "Prepared | None" = None,
+) -> Reading:
     """Every stage over one reply; each in its own savepoint, so that one failing loses none of the others.
 
-    May be repeated: what is done already is not done again.
+    May be repeated: what is done already is not done again. `patience`: see triage.attempt.
     """
     run = Run(message)
     word = run.read("keywords", lambda: spoken(message.body, opt_out_type))
-    found = run.triage(lambda: read(message, sender))
+    found = run.triage(lambda: read(message, sender, patience, prepared))
     if found is not None:
         found = nothing_but(word, found) if word is not None and word.exact else found
         spanish = word is not None and word.lang == "es"
-        message.language = conversation.language = "es" if spanish else found.lang or message.language
-        message.save(update_fields=["language"])  # automatic answers are given in it
+        conversation.language = "es" if spanish else found.lang or message.language
+        if message.language != conversation.language:  # automatic answers are given in it
+            message.language = conversation.language
+            update(message, "language")
     run.all(steps(message, conversation, sender, word, found))
     if run.failures:
         run.step("operator", lambda: consequences.tell_operator(conversation, message.created_at))
     reading = conclude(run, found, obeyed=word is not None and word.kind == "stop")
-    if word is None or not word.exact:
+    if secondreader.is_on() and (word is None or not word.exact):
         run.step(
             "second reader", partial(secondreading.wanted, message)
         )  # after all else: it holds up nothing
-    conversation.level = conversation.graded()
-    conversation.save()
+    conversation.level = conversation.graded(reading)
+    update(conversation)
     return reading
 
 
@@ -176,17 +216,54 @@ def nothing_but(word: Keyword, found: Found) -> Found:
     )
 
 
-def read(message: Message, sender: Sender) -> Attempt:
-    """With the lexicon that is live now; with the shipped one when that cannot read this reply."""
+@dataclass(frozen=True)
+class Prepared:
+    """A reading from before the transaction, and what it was made of: it counts only where all of that is still so."""
+
+    asked: dict[str, str]
+    known: Lexicon
+    tried: Attempt
+    seconds: float
+
+
+def prepare(*, sid: str, address: str, body: str) -> Prepared | None:
+    """Reads a reply before it stands in line, with what it seems to answer. None when that fails: then it is read there."""
+    try:
+        now = clock.now()
+        ours = LAST_WORDS.first(address=normal(address), since=now - ANSWERS_WITHIN, until=now)
+        outbound, about, language = ours or ("", "", "")
+        facts = asked(text.clean(body), outbound, about, Channel.SMS, language or "")
+        known, began = wordlist.live(), monotonic()
+        return Prepared(facts, known, _read(f"reply {sid}", facts, known), monotonic() - began)
+    except Exception as error:
+        log.warning("reply %s: not read beforehand (%s)", sid, type(error).__name__)
+        return None
+
+
+def read(
+    message: Message, sender: Sender, patience: float | None = None, prepared: Prepared | None = None
+) -> Attempt:
+    """With the lexicon that is live now. `prepared` is taken when it was made of the same; else its time counts too."""
+    facts = facts_of(message, sender.outbound)
     try:
         known = wordlist.live()
     except Exception as error:  # no lexicon can be had: the other stages read, and say so
         log.error("message %s: no word list: %s", message.pk, type(error).__name__)
-        return attempt(message, sender.outbound, None)
-    tried = attempt(message, sender.outbound, known)
+        return attempt(facts, None, patience)
+    if prepared is None:
+        return _read(f"message {message.pk}", facts, known, patience)
+    if prepared.asked == facts and prepared.known is known:
+        return prepared.tried
+    left = max(triage.PATIENCE - prepared.seconds, triage.PATIENCE / 10)
+    return _read(f"message {message.pk}", facts, known, left)
+
+
+def _read(name: str, facts: dict[str, str], known: Lexicon, patience: float | None = None) -> Attempt:
+    """With the shipped lexicon when this one cannot read the reply, as patiently again."""
+    tried = attempt(facts, known, patience)
     if tried.failures and known.version != lexicon.load().version:
-        log.error("message %s: word list %s failed with %s", message.pk, known.version, tried.failures)
-        return attempt(message, sender.outbound, None)
+        log.error("%s: word list %s failed with %s", name, known.version, tried.failures)
+        return attempt(facts, None, patience)
     return tried
 
 
@@ -194,28 +271,30 @@ def read(message: Message, sender: Sender) -> Attempt:
 WORDLESS = Found(("other",), "significant", (), "", None, False, "")
 
 
-def attempt(message: Message, answered: Message | None, known: Lexicon | None) -> Attempt:
+def attempt(facts: dict[str, str], known: Lexicon | None, patience: float | None = None) -> Attempt:
     """What the stages make of a reply, each by itself."""
-    if not message.body.strip():
+    if not facts["text"].strip():
         return Attempt(WORDLESS, ())
-    return triage.attempt(message.body, **asked(message, answered), known=known)
+    return triage.attempt(**facts, known=known, patience=patience)
 
 
 def triage_of(message: Message, answered: Message | None, known: Lexicon) -> Found:
     """What triage makes of a reply to a text of ours, with this lexicon. Raises when any stage does."""
     if not message.body.strip():
         return WORDLESS
-    return triage.read(message.body, **asked(message, answered), known=known)
+    return triage.read(**facts_of(message, answered), known=known)
 
 
-def asked(message: Message, answered: Message | None) -> dict[str, Any]:
-    """What triage knows of a reply besides its words."""
-    return {
-        "outbound": answered.body if answered else "",
-        "context": CONTEXTS.get(answered.about.partition(":")[0], "") if answered else "",
-        "channel": message.channel,
-        "lang": message.language,
-    }
+def facts_of(message: Message, answered: Message | None) -> dict[str, str]:
+    """What triage knows of a reply to a text of ours."""
+    outbound, about = (answered.body, answered.about) if answered else ("", "")
+    return asked(message.body, outbound, about, message.channel, message.language)
+
+
+def asked(body: str, outbound: str, about: str, channel: str, language: str) -> dict[str, str]:
+    """What triage is asked. `about`: what our text was about."""
+    context = CONTEXTS.get(about.partition(":")[0], "")
+    return {"text": body, "outbound": outbound, "context": context, "channel": channel, "lang": language}
 
 
 def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
@@ -237,9 +316,7 @@ def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
         failure="; ".join(run.failures)[:200],
     )
     kept = ["labels", "level", "said", "language", "version", "complete", "failure"]
-    Reading.objects.bulk_create(
-        [reading], update_conflicts=True, unique_fields=["message"], update_fields=kept
-    )
+    insert_or_update(reading, "message", *kept)
     return reading
 
 

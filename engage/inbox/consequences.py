@@ -16,6 +16,7 @@ from engage.inbox.senders import Sender
 from engage.inbox.triage.reading import URGENT_LABELS, Finding
 from engage.inbox.triage.reading import Reading as Found
 from engage.lib import clock
+from engage.lib.fixed import Fixed, insert_missing
 from engage.messaging import safety
 from engage.messaging.models import Message, Template
 from engage.patients import actions as patients
@@ -91,7 +92,7 @@ def raise_flags(heard: Heard) -> None:
         whole = heard.message.body
         guess = Finding(heard.found.labels[0], heard.found.level, whole, 0, len(whole), "classifier", "")
         rows = [_flag(heard, guess)]
-    Flag.objects.bulk_create(rows, ignore_conflicts=True)
+    insert_missing(rows)
 
 
 def _flag(heard: Heard, finding: Finding) -> Flag:
@@ -249,13 +250,7 @@ def reply_to_crisis(heard: Heard) -> None:
     labels = set(heard.found.labels)
     if heard.found.level != "urgent" or "auto_reply" in labels or labels & URGENT_LABELS == {"abuse"}:
         return
-    lately = Message.objects.filter(
-        direction=Message.Direction.OUT,
-        address=heard.message.address,
-        template__purpose=Template.Purpose.CRISIS,
-        created_at__gt=heard.message.created_at - CRISIS_AGAIN_AFTER,
-    )
-    if not lately.exists():
+    if not safety.answered(heard.message, Template.Purpose.CRISIS, CRISIS_AGAIN_AFTER):
         safety.crisis_reply(heard.message)
 
 
@@ -273,12 +268,18 @@ def stop_nudging(heard: Heard) -> None:
     patient = heard.conversation.patient
     if patient is None or not is_real(heard.found.labels):
         return
-    states = (Enrollment.State.ACTIVE, Enrollment.State.COMPLETED)
-    if not Enrollment.objects.filter(patient=patient, state__in=states).exists():
+    if not ENROLLED(patient=patient.pk):
         return
     declined = "decline" in heard.found.labels and heard.found.level != "urgent"
     why = Enrollment.Why.DECLINED if declined else Enrollment.Why.REPLIED
     campaigns.end_for_patient(patient, why, by="patient")
+
+
+ENROLLED = Fixed(
+    lambda patient: Enrollment.objects.filter(
+        patient_id=patient, state__in=(Enrollment.State.ACTIVE, Enrollment.State.COMPLETED)
+    ).values_list("pk")[:1]
+)
 
 
 def is_real(labels: tuple[str, ...] | list[str]) -> bool:

@@ -6,12 +6,13 @@ should have been. Its interval takes the worst and the best corner of both, so i
 checked: that nothing was missed in 40 says little of 4,000. Nor is it narrower than plain Wilson over what it is a share of.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from math import sqrt
 
-from engage.inbox.models import Level, SampleItem
+from engage.inbox.models import Flag, Level, SampleItem, SecondReading
 
 Z = 1.959964  # 95 %
 FEWEST = 10  # checked of a kind before a figure is more than an anecdote
@@ -179,4 +180,41 @@ def checked(clinics: Iterable[int], since: date, group: Callable[[str], str]) ->
     return [
         Checked(said, was, weight, group(language), week, version)
         for said, was, weight, language, week, version in rows.values_list(*fields)
+    ]
+
+
+@dataclass(frozen=True)
+class SecondReader:
+    """What people made of the flags of the language model under one version of its prompt."""
+
+    prompt: str
+    replies: int  # read by it
+    raised: int
+    confirmed: int
+    dismissed: int
+
+    @property
+    def undecided(self) -> int:
+        return self.raised - self.confirmed - self.dismissed
+
+
+def second_reader(clinics: Iterable[int], since: date) -> list[SecondReader]:
+    """The second reader's findings and what became of them, the newest prompt first."""
+    rows = SecondReading.objects.filter(
+        state=SecondReading.State.ANSWERED,
+        message__clinic__in=list(clinics),
+        message__created_at__date__gte=since,
+    )
+    read = Counter(rows.values_list("prompt_version", flat=True))
+    flags = Flag.objects.filter(source="llm", message__second_reading__in=rows)
+    made = Counter(flags.values_list("message__second_reading__prompt_version", "state"))
+    return [
+        SecondReader(
+            prompt,
+            replies,
+            sum(made[prompt, state] for state in Flag.State),
+            made[prompt, Flag.State.CONFIRMED],
+            made[prompt, Flag.State.DISMISSED],
+        )
+        for prompt, replies in sorted(read.items(), reverse=True)
     ]

@@ -1,6 +1,6 @@
 """Conversation and Flag: what a patient said, what it may mean, and who looks after it."""
 
-from collections import Counter
+from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from engage.accounts.models import Clinic, User
 from engage.lib import clock
+from engage.lib.fixed import Fixed
 from engage.messaging.models import Message
 from engage.patients.models import Patient
 
@@ -59,6 +60,7 @@ class Conversation(models.Model):
     seen_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     seen_at = models.DateTimeField(null=True)  # of the last reply; None: unread
     candidates = models.JSONField(default=list)  # patient ids on a shared number, until a person chooses
+    only_heard: int | None = None  # of an instance: the reply it has just heard while no other could wait
 
     objects: ClassVar[models.Manager["Conversation"]] = ConversationQuerySet.as_manager()
 
@@ -112,20 +114,19 @@ class Conversation(models.Model):
 
     def messages(self) -> models.QuerySet[Message]:
         """Everything said in both directions with the patient, or with the number while nobody is matched."""
-        if self.patient_id:
-            return Message.objects.filter(patient_id=self.patient_id)
-        return Message.objects.filter(patient=None, address=self.address)
+        return _with_patient(self.patient_id) if self.patient_id else _with_number(self.address)
 
     def unanswered(self) -> models.QuerySet[Message]:
         """The replies that wait for a person."""
         if self.waiting_since is None:
             return Message.objects.none()
-        replies = self.messages().filter(direction=Message.Direction.IN)
-        return replies.filter(created_at__gte=self.waiting_since)
+        return _unanswered(self.messages(), self.waiting_since)
 
     def hear(self, message: Message, clinic: Clinic | None, candidates: list[int]) -> None:
         """A reply came: open again, unread, waiting since the oldest reply nobody has answered. Not saved here."""
         at = message.created_at
+        if self.waiting_since is None and (self.last_heard_at is None or self.last_heard_at < at):
+            self.only_heard = message.pk
         self.state, self.snoozed_until = self.State.OPEN, None
         self.seen_by, self.seen_at = None, None
         self.address, self.candidates = message.address, candidates
@@ -141,10 +142,38 @@ class Conversation(models.Model):
         self.level = self.graded()
         self.save(update_fields=["level"])
 
-    def graded(self) -> int:
-        readings = Reading.objects.filter(message__in=self.unanswered()).values_list("level", "complete")
+    def graded(self, last: "Reading | None" = None) -> int:
+        """The level that its replies ask for by now. `last`: of the reply just heard."""
+        readings: list[tuple[int, bool]]
+        if last is not None and last.message_id == self.only_heard:
+            readings = [(last.level, last.complete)]
+        elif self.patient_id:
+            readings = OF_PATIENT(patient=self.patient_id, since=self.waiting_since)
+        else:
+            readings = OF_NUMBER(address=self.address, since=self.waiting_since)
         levels = [level if complete else min(level, Level.UNSORTED) for level, complete in readings]
         return min(levels, default=Level.ROUTINE)
+
+
+def _with_patient(pk: int) -> models.QuerySet[Message]:
+    return Message.objects.filter(patient_id=pk)
+
+
+def _with_number(address: str) -> models.QuerySet[Message]:
+    return Message.objects.filter(patient=None, address=address)
+
+
+def _unanswered(said: models.QuerySet[Message], since: datetime) -> models.QuerySet[Message]:
+    return said.filter(direction=Message.Direction.IN, created_at__gte=since)
+
+
+def _levels(replies: models.QuerySet[Message]) -> "models.QuerySet[Reading, tuple[int, bool]]":
+    return Reading.objects.filter(message__in=replies).values_list("level", "complete")
+
+
+# Nothing is after the moment NULL, so a conversation that waits for nobody has no levels.
+OF_PATIENT = Fixed(lambda patient, since: _levels(_unanswered(_with_patient(patient), since)))
+OF_NUMBER = Fixed(lambda address, since: _levels(_unanswered(_with_number(address), since)))
 
 
 class Flag(models.Model):
@@ -334,8 +363,3 @@ class SecondReading(models.Model):
 
     def __str__(self) -> str:
         return f"second_reading:{self.message_id}"
-
-    def made_of_it(self) -> dict[str, int]:
-        """How many of its flags people confirmed, dismissed, or have not decided on."""
-        rows = Flag.objects.filter(message=self.message_id, source="llm").values_list("state", flat=True)
-        return dict(Counter(rows))

@@ -18,6 +18,7 @@ from engage.inbox.models import Conversation
 from engage.inbox.senders import Sender, identify
 from engage.inbox.triage.keywords import Keyword
 from engage.lib import clock
+from engage.lib.fixed import Fixed
 from engage.messaging import actions as messaging
 from engage.messaging import safety
 from engage.messaging.models import Message, Template
@@ -49,9 +50,14 @@ def obey(
         _ask_a_person(message, conversation, "Answered YES after opting out; ask whether messages may go on")
 
 
+OBEYED = Fixed(
+    lambda address, evidence: Consent.objects.filter(address=address, evidence=evidence).values_list("pk")[:1]
+)
+
+
 def stop(message: Message, sender: Sender, word: Keyword, *, confirm: bool) -> None:
     """Ends consent for the number, and all that was on its way to it; repeatable."""
-    if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
+    if OBEYED(address=message.address, evidence=f"message:{message.pk}"):
         return
     already = opted_out(sender.address)
     _revoke(sender.address, f"message:{message.pk}")
@@ -102,7 +108,7 @@ def _may_cancel(message: Message, sender: Sender, conversation: Conversation, *,
 
 def start(message: Message, sender: Sender, conversation: Conversation, *, confirm: bool) -> None:
     """Restores consent to texts, on the patient's own number only: a shared one is for a person."""
-    if Consent.objects.filter(evidence=f"message:{message.pk}").exists():
+    if OBEYED(address=message.address, evidence=f"message:{message.pk}"):
         return
     if sender.patient is None or len(sender.candidates) > 1:
         _ask_a_person(message, conversation, "Asks on a shared or unknown number for messages to start again")
@@ -124,13 +130,7 @@ def start(message: Message, sender: Sender, conversation: Conversation, *, confi
 
 def answer_help(message: Message) -> None:
     """Says who we are and how to stop, once a day at most."""
-    answered = Message.objects.filter(
-        direction=Message.Direction.OUT,
-        address=message.address,
-        template__purpose=Template.Purpose.HELP,
-        created_at__gt=message.created_at - HELP_AGAIN_AFTER,
-    )
-    if not answered.exists():
+    if not safety.answered(message, Template.Purpose.HELP, HELP_AGAIN_AFTER):
         safety.help_reply(message)
 
 
@@ -183,9 +183,16 @@ def end_texts(conversation: Conversation, *, by: User) -> None:
 
 def opted_out(address: str) -> bool:
     """Whether the last word about texts to this number was to end them."""
-    rows = Consent.objects.filter(address=address, channel=Channel.SMS)
-    last = rows.order_by("-id").values_list("decision", flat=True).first()
-    return last == Consent.Decision.REVOKED
+    return LAST_WORD.first(address=address) == (Consent.Decision.REVOKED,)
+
+
+LAST_WORD = Fixed(
+    lambda address: (
+        Consent.objects.filter(address=address, channel=Channel.SMS)
+        .order_by("-id")
+        .values_list("decision")[:1]
+    )
+)
 
 
 def _answers_opt_in(sender: Sender) -> bool:

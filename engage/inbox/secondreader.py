@@ -176,5 +176,5 @@ def _finding(row: Any, said: Redacted, original: str) -> Finding:
     if span is None:
         raise Unanswered("answer quotes what the patient did not write", again=False)
     level: Level = "urgent" if label in URGENT_LABELS else "significant"
-    reason = "The second reader (a language model) points to this."
+    reason = f"Pointed out by a language model (prompt {PROMPT_VERSION})."
     return Finding(label, level, original[slice(*span)], *span, "llm", reason)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from engage.accounts.models import Clinic
 from engage.lib import phone
+from engage.lib.fixed import Fixed
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint, Patient
 
@@ -49,11 +52,7 @@ def normal(address: str) -> str:
 
 def identify(address: str, at: datetime) -> Sender:
     """The sender behind a number; three queries at most."""
-    points = list(
-        ContactPoint.objects.filter(value=address, patient__merged_into=None).select_related(
-            "patient__clinic"
-        )
-    )
+    points = [p for p in POINTS(address=address) if p.patient.merged_into_id is None]
     living = {
         p.patient_id: p.patient
         for p in points
@@ -65,14 +64,32 @@ def identify(address: str, at: datetime) -> Sender:
 
 def answered_by_reply(address: str, patient: Patient | None, at: datetime) -> Message | None:
     """The last text of ours to the number (to this patient, when known): what a reply answers."""
+    since = at - ANSWERS_WITHIN
+    if patient is None:
+        return LAST_TEXT.first(address=address, since=since, until=at)
+    return LAST_TEXT_TO.first(address=address, since=since, until=at, patient=patient.pk)
+
+
+def _texts(address: str, since: datetime, until: datetime) -> QuerySet[Message]:
     reached = (*Message.GONE_OUT, Message.State.SENDING, Message.State.IN_DOUBT)
-    texts = Message.objects.filter(
+    return Message.objects.filter(
         direction=Message.Direction.OUT,
         address=address,
         safety=False,
         state__in=reached,
-        created_at__range=(at - ANSWERS_WITHIN, at),
-    )
-    if patient is not None:
-        texts = texts.filter(patient=patient)
-    return texts.select_related("clinic", "template").order_by("-created_at", "-id").first()
+        created_at__gte=since,
+        created_at__lte=until,
+    ).order_by("-created_at", "-id")
+
+
+# Who was merged is left out above: asked here, PostgreSQL without statistics begins with everybody who was not.
+POINTS = Fixed(lambda address: ContactPoint.objects.filter(value=address).select_related("patient__clinic"))
+LAST_TEXT = Fixed(lambda address, since, until: _texts(address, since, until)[:1])
+LAST_TEXT_TO = Fixed(
+    lambda address, since, until, patient: _texts(address, since, until).filter(patient_id=patient)[:1]
+)
+LAST_WORDS = Fixed(  # of LAST_TEXT, and the language of whom it went to
+    lambda address, since, until: _texts(address, since, until).values_list(
+        "body", "about", "patient__language"
+    )[:1]
+)

@@ -22,6 +22,7 @@ from engage.inbox.models import WordList
 from engage.inbox.triage import lexicon
 from engage.inbox.triage.lexicon import Lexicon
 from engage.inbox.triage.text import words
+from engage.lib.fixed import Fixed
 from engage.lib.text import clean
 
 log = logging.getLogger(__name__)
@@ -48,9 +49,11 @@ def trouble() -> str:
     return _current()[1]
 
 
+LIVE = Fixed(lambda: WordList.objects.filter(state=WordList.State.LIVE).values_list("pk", "number", "digest"))
+
+
 def _current() -> tuple[Lexicon, str]:
-    rows = WordList.objects.filter(state=WordList.State.LIVE)
-    row = rows.values_list("pk", "number", "digest").first()
+    row = LIVE.first()
     return _compiled(*row) if row else (lexicon.load(), "")
 
 

@@ -13,6 +13,7 @@ GSM7 = frozenset(
 )
 GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
 LONGEST_NUMBER = 18  # digits; 64 bits hold every number of so many
+CONTROLS = {n: None for n in (*range(0x20), *range(0x7F, 0xA0)) if chr(n) not in "\n\t"}
 TYPOGRAPHIC = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "}
 )
@@ -48,7 +49,7 @@ def plain_punctuation(body: str) -> str:
 def clean(body: str) -> str:
     """What may be stored and sent: no NUL or other control characters but line breaks and tabs, no lone surrogates."""
     body = body.encode("utf-8", "replace").decode("utf-8")
-    return "".join(c for c in body if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return body.translate(CONTROLS)
 
 
 def number(text: str) -> int | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from engage.accounts.models import Clinic, User
 from engage.audit.models import record
 from engage.lib import clock, text
+from engage.lib.fixed import Fixed, insert
 from engage.messaging import policy
 from engage.messaging.checks import DESPITE_OPT_OUT
 from engage.messaging.models import Lane, Message, Stream, Template
@@ -26,6 +27,7 @@ OF_USE = {Lane.URGENT: timedelta(hours=1), Lane.STAFF: timedelta(hours=72), Lane
 BROKEN = ("empty", "too_long", "unprintable", "no_transport")
 STOPPED_WORDS = "What it belongs to was stopped."
 State = Message.State
+UNDER_WAY = (State.SENDING, State.IN_DOUBT, State.NEEDS_REVIEW)
 
 
 class MessageError(ValueError):
@@ -57,7 +59,7 @@ def queue(
     Without a contact point the gate's choice among the patient's is taken. The row is QUEUED, HELD, SUPPRESSED, FAILED
     (the text itself is at fault) or EXPIRED, each with its reason; it goes out after commit.
     """
-    if found := Message.objects.filter(key=key).first():
+    if found := BY_KEY.first(key=key):
         return found
     message = draft(
         body=body,
@@ -153,15 +155,10 @@ def draft(
 
 def _insert(message: Message) -> Message:
     """One row per key, however many try at once."""
-    try:
-        with transaction.atomic():
-            message.save(force_insert=True)
-    except IntegrityError:
-        found = Message.objects.filter(key=message.key).first()
-        if found is None:
-            raise
-        return found
-    return message
+    return message if insert(message, once=True) else BY_KEY(key=message.key)[0]
+
+
+BY_KEY = Fixed(lambda key: Message.objects.filter(key=key))
 
 
 def apply(message: Message, verdict: policy.Verdict, now: datetime) -> list[str]:
@@ -191,7 +188,7 @@ def suppress(messages: QuerySet[Message], why: str) -> int:
     """Takes back what has not left, and keeps what is under way from being tried again; how many were taken back."""
     rows, why = messages.filter(direction=Message.Direction.OUT), why[:300]
     with transaction.atomic():
-        rows.filter(state__in=(State.SENDING, State.IN_DOUBT, State.NEEDS_REVIEW)).update(withdrawn=why)
+        rows.filter(state__in=UNDER_WAY).update(withdrawn=why)
         return rows.filter(state__in=Message.UNSENT).update(
             state=State.SUPPRESSED, state_reason=why, done_at=clock.machine_now()
         )
@@ -212,8 +209,17 @@ def suppress_patient(patient: Patient, why: str) -> int:
 
 def suppress_address(address: str, channel: str, why: str) -> int:
     """After an opt-out: everything to the number, but the confirmation and the crisis answer."""
+    if not PENDING(address=address, channel=channel):
+        return 0
     rows = Message.objects.filter(address=address, channel=channel)
     return suppress(rows.exclude(safety=True, template__purpose__in=DESPITE_OPT_OUT), why)
+
+
+PENDING = Fixed(
+    lambda address, channel: Message.objects.filter(
+        address=address, channel=channel, state__in=(*Message.UNSENT, *UNDER_WAY)
+    ).values_list("pk")[:1]
+)
 
 
 def cancel_message(message: Message, *, by: User) -> bool:

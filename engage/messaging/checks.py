@@ -5,9 +5,9 @@ Sources: 47 CFR 64.1200(a)(9)-(12) (consent, revocation, one message a day and t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -19,7 +19,8 @@ from engage.messaging.windows import Place, is_open, own_week
 from engage.patients.models import ContactPoint
 
 LONGEST_BODY = 1600  # characters; the carrier refuses more
-PER_DAY, PER_WEEK = 1, 3  # automated contacts, all campaigns and channels together
+# Automated contacts, all campaigns and channels together: how many within how long.
+CAPS = ((1, timedelta(hours=24), "24 hours"), (3, timedelta(days=7), "7 days"))
 BETWEEN_GAP_TOUCHES = timedelta(hours=72)
 PER_GAP, PER_GAP_DAYS = 4, 90
 SAME_BODY = 2  # the third identical text to a number within 24 hours is held
@@ -35,8 +36,7 @@ WITH_TRANSPORT = ("sms",)
 UNPLACED = ("America/New_York", "America/Los_Angeles")  # nothing is known at all: both coasts must be open
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One check's finding. `refuses` or `holds` is the verdict's code; neither: the check was passed."""
 
     check: str
@@ -246,8 +246,8 @@ def frequency(message: Message, evidence: Evidence) -> Found | None:
     if not capped(message):
         return None
     touches = evidence.touches.get(message.patient_id or 0, [])
-    for most, days, word in ((PER_DAY, 1, "24 hours"), (PER_WEEK, 7, "7 days")):
-        until = _room(touches, most, timedelta(days=days), evidence.now)
+    for most, within, word in CAPS:
+        until = _room(touches, most, within, evidence.now)
         if until is not None:
             found = f"{most} automatic message{'s' if most > 1 else ''} in {word} is the most."
             return Found("frequency", found, holds="frequency", until=until)
@@ -270,6 +270,8 @@ def gap_touches(message: Message, evidence: Evidence) -> Found | None:
 
 def _room(touches: list[Touch], most: int, within: timedelta, now: datetime) -> datetime | None:
     """When the next one may go, None: now."""
+    if len(touches) < most:
+        return None
     recent = sorted(t.at for t in touches if t.at > now - within)
     return recent[-most] + within if len(recent) >= most else None
 

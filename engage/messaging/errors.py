@@ -4,14 +4,16 @@ Source: the provider's error dictionary; the split between what is the patient's
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import TruncDate
 
 from engage.accounts.models import Clinic
 from engage.lib import clock
+from engage.lib.fixed import Fixed
 from engage.messaging import actions, pace
 from engage.messaging.models import Message, Stream
 from engage.patients import actions as patients
@@ -132,20 +134,31 @@ def tell_operator(code: str, why: str, clinic: Clinic | None, *, urgent: bool = 
     )
 
 
-def heard(address: str) -> None:
-    """A number that writes to us works, and a block of our texts has ended."""
-    blocked = ContactPoint.objects.filter(value=address, state=Point.BLOCKED).select_related("patient")
-    for point in blocked:
-        patients.mark_contact_point(point, Point.ACTIVE, "", by=BY)
-    delivered(address)
+def heard(address: str, points: Collection[ContactPoint]) -> None:
+    """A number that writes to us works, and a block of our texts has ended. `points`: of everybody on it, just read."""
+    if any(p.suspect_count or p.state == Point.BLOCKED for p in points):
+        _works(address, Point.SUSPECT, Point.BLOCKED)
 
 
 def delivered(address: str) -> None:
     """A number that works is no longer suspect."""
-    for point in ContactPoint.objects.filter(value=address, suspect_count__gt=0).select_related("patient"):
-        ContactPoint.objects.filter(pk=point.pk).update(suspect_count=0)
-        if point.state == Point.SUSPECT:
+    _works(address, Point.SUSPECT)
+
+
+def _works(address: str, *over: str) -> None:
+    """Forgets its failures, and that it was in one of these states."""
+    for point in DOUBTED(address=address):
+        if point.suspect_count:
+            ContactPoint.objects.filter(pk=point.pk).update(suspect_count=0)
+        if point.state in over:
             patients.mark_contact_point(point, Point.ACTIVE, "", by=BY)
+
+
+DOUBTED = Fixed(
+    lambda address: ContactPoint.objects.filter(
+        Q(suspect_count__gt=0) | Q(state=Point.BLOCKED), value=address
+    ).select_related("patient")
+)
 
 
 def _opted_out(message: Message) -> None:

@@ -1,93 +1,29 @@
 """The statements of the hot path: many rows at once, each with values of its own, the same on SQLite and PostgreSQL.
 
-The ORM would write them too, but compiling a query anew for each micro-batch costs more than running it. Here the text
-of a statement is always the same, so PostgreSQL plans it once for a connection and SQLite prepares it once.
+The ORM would write them too, but compiling a query anew for each micro-batch costs more than running it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import orjson
 from django.db import connection, models
 
-Row = tuple[Any, ...]
+from engage.lib.statements import Row, Statement, ask, ask_all, moment, stored
 
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """Text that never changes, and its values; `each`: run once for each row of values, which gives no rows back."""
-
-    sql: str
-    values: Sequence[Any]
-    each: bool = False
-
-
-def ask(sql: str, values: Sequence[Any]) -> list[Row]:
-    """The rows of one statement. `%s` stands for a value, as everywhere in Django."""
-    return ask_all([Statement(sql, values)])[0]
-
-
-def ask_all(statements: Sequence[Statement]) -> list[list[Row]]:
-    """The rows of each, in their order. PostgreSQL is sent all at once and waited for once."""
-    if connection.queries_logged or connection.vendor == "sqlite":  # whoever counts queries must see them
-        return [_one(s) for s in statements]
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    with connection.wrap_database_errors:
-        if len(statements) == 1:
-            return [_prepared(raw, statements[0]).fetchall()]
-        with raw.pipeline():
-            cursors = [_prepared(raw, statement) for statement in statements]
-            return [cursor.fetchall() for cursor in cursors]
-
-
-def _one(statement: Statement) -> list[Row]:
-    if statement.each:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement.sql, statement.values)
-            return [(max(cursor.rowcount, 0),)]
-    if connection.queries_logged:
-        with connection.cursor() as cursor:
-            cursor.execute(statement.sql, statement.values)
-            return cursor.fetchall()
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    with connection.wrap_database_errors:
-        return raw.execute(_for_sqlite(statement.sql), _plain(statement.values)).fetchall()
-
-
-def _prepared(raw: Any, statement: Statement) -> Any:
-    return _prepared_cursor()(raw).execute(statement.sql, statement.values, prepare=True)
-
-
-@cache
-def _prepared_cursor() -> Any:
-    """Django's own cursor puts values into the text, and PostgreSQL plans each text anew."""
-    import psycopg
-
-    return psycopg.Cursor
-
-
-@cache
-def _for_sqlite(sql: str) -> str:
-    return sql.replace("%s", "?").replace("%%", "%")
-
-
-def _plain(parameters: Iterable[Any]) -> list[Any]:
-    return [stored(p) if isinstance(p, datetime) else p for p in parameters]
-
-
-def stored(moment: datetime) -> Any:
-    """A moment as this database keeps it."""
-    return connection.ops.adapt_datetimefield_value(moment)
-
-
-def moment(value: datetime | None) -> datetime | None:
-    """A moment as this database gives it back in a statement of our own: SQLite's has no zone."""
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+__all__ = [
+    "Row",
+    "Statement",
+    "among",
+    "ask",
+    "ask_all",
+    "insert_rows",
+    "moment",
+    "several",
+    "stored",
+    "update_rows",
+]
 
 
 def among(kind: str = "bigint") -> str:
@@ -121,14 +57,14 @@ def update_rows(
         sets = ", ".join(f"{name} = %s" for name in (*same, *own))
         sql = f"UPDATE {table} AS t SET {sets} WHERE t.id = %s{tail}"  # noqa: S608
         return Statement(sql, [(*fixed, *row[1:], row[0]) for row in rows], each=True)
-    sets = ", ".join([f"{n} = %s::{_type(model, n)}" for n in same] + [f"{n} = v.{n}" for n in own])
-    names = ("id", *own)
-    arrays = ", ".join(f"%s::{_type(model, n)}[]" for n in names)
+    sets = ", ".join(
+        [f"{n} = %s::{_type(model, n)}" for n in same] + [f"{n} = v.{n}::{_type(model, n)}" for n in own]
+    )
     sql = (
-        f"WITH changed AS (UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS v({', '.join(names)})"  # noqa: S608
+        f"WITH changed AS (UPDATE {table} AS t SET {sets} FROM {_given(model, ('id', *own))}"  # noqa: S608
         f" WHERE t.id = v.id{tail} RETURNING 1) SELECT count(*) FROM changed"
     )
-    return Statement(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])
+    return Statement(sql, [*fixed, _packed(("id", *own), rows)])
 
 
 def insert_rows(
@@ -143,10 +79,19 @@ def insert_rows(
         marks = f"({', '.join(['%s'] * (len(own) + len(same)))})"
         sql = f"{into} VALUES {', '.join([marks] * len(rows))} {back}"
         return Statement(sql, [value for row in rows for value in (*row, *fixed)])
-    arrays = ", ".join(f"%s::{_type(model, n)}[]" for n in own)
     values = ", ".join([f"v.{n}" for n in own] + [f"%s::{_type(model, n)}" for n in same])
-    sql = f"{into} SELECT {values} FROM unnest({arrays}) AS v({', '.join(own)}) {back}"  # noqa: S608
-    return Statement(sql, [*fixed, *(list(column) for column in zip(*rows, strict=True))])
+    sql = f"{into} SELECT {values} FROM {_given(model, own)} {back}"  # noqa: S608
+    return Statement(sql, [*fixed, _packed(own, rows)])
+
+
+def _given(model: type[models.Model], names: Sequence[str]) -> str:
+    """Rows of values as a table, from one parameter: a list for each column would be written by Python, value by value."""
+    columns = ", ".join(f"{n} {_type(model, n).replace('jsonb', 'text')}" for n in names)
+    return f"json_to_recordset(%s::json) AS v({columns})"
+
+
+def _packed(names: Sequence[str], rows: Sequence[Row]) -> str:
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
 def _defaults(model: type[models.Model], given: set[str]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
 
 from engage.accounts.models import Clinic
 from engage.lib import clock
+from engage.lib.fixed import Fixed
 from engage.messaging import actions, templates
 from engage.messaging.checks import ANSWER_WITHIN, REPLY_WITHIN
 from engage.messaging.models import Lane, Message, Template
@@ -184,6 +184,22 @@ def on_call_alert(clinic: Clinic, key: str) -> Message | None:
     )
 
 
+def answered(inbound: Message, purpose: str, within: timedelta) -> bool:
+    """Whether the number has been sent a text of this purpose lately."""
+    since = inbound.created_at - within
+    return bool(SENT(address=inbound.address, purpose=purpose, since=since))
+
+
+SENT = Fixed(
+    lambda address, purpose, since: Message.objects.filter(
+        direction=Message.Direction.OUT,
+        address=address,
+        template__purpose=purpose,
+        created_at__gt=since,
+    ).values_list("pk")[:1]
+)
+
+
 def _answer(inbound: Message, key: str, lane: int) -> Message | None:
     """One automatic answer to one message; repeated, it is the same row."""
     language = inbound.language or (inbound.patient.language if inbound.patient else "") or "en"
@@ -214,16 +230,21 @@ def _answer(inbound: Message, key: str, lane: int) -> Message | None:
     )
 
 
+VERSIONS = Fixed(lambda key: Template.objects.filter(key=key))
+
+
 def usable(key: str, language: str, clinic: Clinic | None) -> Template | None:
     """The newest wording that may be sent: in the language, else in English, for help in English is better than none.
 
     With the simulator a draft will do, since nobody reads it; otherwise only what somebody has approved.
     """
-    if not Template.objects.filter(key=key).exists():
+    if not (rows := VERSIONS(key=key)):
         ensure_safety_templates()
-    rows = Template.objects.filter(Q(clinic=None) | Q(clinic=clinic), key=key, language__in={language, "en"})
+        rows = VERSIONS(key=key)
+    whose, languages = (None, clinic.pk if clinic else None), (language, "en")
+    rows = [t for t in rows if t.clinic_id in whose and t.language in languages]
     if settings.CARRIER != "simulator":
-        rows = rows.filter(approved_at__isnull=False)
+        rows = [t for t in rows if t.approved_at is not None]
     found = sorted(rows, key=lambda t: (t.language != language, t.clinic_id is None, -t.version))
     approved = [t for t in found if t.approved_at is not None and t.language == found[0].language]
     return next(iter(approved or found), None)

@@ -56,7 +56,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Until stopped (or drained)."""
-        await self.db(self._begin)
+        await self._begin()
         chores = asyncio.create_task(self._chores())
         try:
             await self._loop()
@@ -65,7 +65,20 @@ class Delivery:
             await asyncio.gather(chores, return_exceptions=True)
             await self._end()
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        """Started before the database is (both after a power cut), it waits; a drain says at once that it cannot."""
+        while not self.stopping.is_set():
+            try:
+                await self.db(self._look_around)
+                return
+            except GONE as error:
+                if self.drain:
+                    raise
+                log.warning("not begun: the database is away (%s)", type(error).__name__)
+                await self.db(_disconnect)
+                await self._idle(1)
+
+    def _look_around(self) -> None:
         breaker.unlock(twilio.sender())  # an operator has started us again: one probe decides
         self._beat()
         self.sender.look()
@@ -88,7 +101,7 @@ class Delivery:
             elif await self._finished():
                 return
             else:
-                await self._idle()
+                await self._idle(POLL)
 
     async def _turn(self) -> Batch:
         """Writes down what came back, and claims while there is room."""
@@ -127,9 +140,9 @@ class Delivery:
     async def _wait(self, seconds: float) -> None:
         await asyncio.wait(self.under_way, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _idle(self) -> None:
+    async def _idle(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), POLL)
+            await asyncio.wait_for(self.stopping.wait(), seconds)
 
     async def _finished(self) -> bool:
         """Whether a drain has nothing left to do."""
@@ -207,12 +220,17 @@ class Delivery:
         return doubt.due()
 
     async def _end(self) -> None:
-        """What is under way may finish; what has not begun by then is left to its lease."""
+        """What is under way may finish; what has not begun by then, or cannot be written down, is left to its lease."""
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=DRAIN_SECONDS - 2)
         for task in list(self.under_way):
             task.cancel()
-        await self.db(self.sender.turn, self.handed, ())
+        try:
+            await self.db(self.sender.turn, self.handed, ())
+        except GONE as error:
+            log.warning(
+                "ended with %s micro-batches not written down (%s)", len(self.handed), type(error).__name__
+            )
         await self.carriers.close()
         await self.db(_disconnect)
         self.thread.shutdown(wait=True)

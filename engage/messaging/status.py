@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from engage.lib import clock, signing
+from engage.lib.fixed import Fixed, insert, update
 from engage.messaging import breaker, errors, twilio
 from engage.messaging.models import Attempt, Message, ProviderEvent
 from engage.worklist import actions as worklist
@@ -55,31 +56,39 @@ def apply_status(token: str, params: Mapping[str, str]) -> None:
         return
     with transaction.atomic():
         message = _locked(token, report.sid)
-        event, new = ProviderEvent.objects.get_or_create(
-            provider_sid=report.sid,
-            status=report.word,
-            error_code=report.error,
-            defaults={"message": message},
+        event = ProviderEvent(
+            provider_sid=report.sid, status=report.word, error_code=report.error, message=message
         )
-        if message is None or report.state is None or (event.applied and not new):
+        if not insert(event, once=True):
+            (event,) = KEPT(sid=report.sid, word=report.word, error=report.error)
+        if message is None or report.state is None or event.applied:
             return
-        applied = apply(message, Change(report.sid, report.state, report.error))
-        ProviderEvent.objects.filter(pk=event.pk).update(message=message, applied=applied)
+        event.message, event.applied = message, apply(message, Change(report.sid, report.state, report.error))
+        update(event, "message", "applied")
+
+
+ATTEMPT = Fixed(lambda digest: Attempt.objects.filter(token_digest=digest))
+KEPT = Fixed(
+    lambda sid, word, error: ProviderEvent.objects.filter(provider_sid=sid, status=word, error_code=error)
+)
+HELD = Message.objects.select_for_update(of=("self",)).select_related("stream", "clinic", "patient")
+BY_KEY = Fixed(lambda pk: HELD.filter(pk=pk))
+BY_SID = Fixed(lambda sid: HELD.filter(provider_sid=sid, direction=Message.Direction.OUT))
 
 
 def _locked(token: str, sid: str) -> Message | None:
     """The message of an attempt token, else of the carrier's id, held until the transaction ends."""
-    attempt = Attempt.objects.filter(token_digest=signing.digest(token, TOKEN)).only("message_id").first()
-    rows = Message.objects.select_for_update(of=("self",)).select_related("stream", "clinic", "patient")
-    if attempt is not None:
+    for attempt in ATTEMPT(digest=signing.digest(token, TOKEN)):
         _note_on_attempt(attempt, sid)
-        return rows.get(pk=attempt.message_id)
-    return rows.filter(provider_sid=sid, direction=Message.Direction.OUT).first()
+        return BY_KEY(pk=attempt.message_id)[0]
+    return BY_SID.first(sid=sid)
 
 
 def _note_on_attempt(attempt: Attempt, sid: str) -> None:
-    unknown = Attempt.objects.filter(pk=attempt.pk, outcome__in=("", Attempt.Outcome.DOUBT))
-    unknown.update(outcome=Attempt.Outcome.ACCEPTED, provider_sid=sid)
+    unknown = ("", Attempt.Outcome.DOUBT)
+    if attempt.outcome in unknown:  # looked at again while it is changed: the sender may know by then
+        rows = Attempt.objects.filter(pk=attempt.pk, outcome__in=unknown)
+        rows.update(outcome=Attempt.Outcome.ACCEPTED, provider_sid=sid)
 
 
 def apply(message: Message, change: Change) -> bool:
@@ -90,7 +99,7 @@ def apply(message: Message, change: Change) -> bool:
     if after <= before:
         return _conflict(message) if after == before == 3 and change.state != message.state else False
     fields = _move(message, change)
-    message.save(update_fields=fields)
+    update(message, *fields)
     if change.state == State.DELIVERED:
         errors.delivered(message.address)
     elif change.state in (State.UNDELIVERED, State.FAILED):
@@ -142,8 +151,7 @@ def _conflict(message: Message) -> bool:
 def adopt(message_id: int, change: Change) -> bool:
     """What an answer or a listing proves about one message, in a transaction of its own."""
     with transaction.atomic():
-        rows = Message.objects.select_for_update(of=("self",)).select_related("stream", "clinic", "patient")
-        return apply(rows.get(pk=message_id), change)
+        return apply(HELD.get(pk=message_id), change)
 
 
 def settle_parked() -> int:

@@ -1,4 +1,5 @@
-"""The one switch over all sending: an operator stops everything, and lets it go on, from the console or a command.
+"""The one switch over all sending: an operator stops everything, and lets it go on, from the console or a command; and
+what else only an operator may let go on: a sender locked by a fault of ours, a restored database.
 
 In force within OPT_OUT_CACHE seconds in every sender process (stops.py): nothing is claimed, and what is claimed already is
 given back before its POST. It survives restarts, unlike SENDING_ENABLED, and keeps who stopped and why.
@@ -9,7 +10,7 @@ from django.db import IntegrityError, transaction
 from engage.accounts.models import User
 from engage.audit.models import record
 from engage.lib import clock
-from engage.messaging import breaker, twilio
+from engage.messaging import breaker, generation, twilio
 from engage.messaging.models import Breaker, SendingStop
 
 
@@ -57,3 +58,19 @@ def try_again(by: User | str) -> None:
     with transaction.atomic():
         breaker.unlock(sender)
         record(by, "sending.try_again")
+
+
+def release(by: User | str, *, unready: bool = False) -> int:
+    """Ends the pause of a restored database; how many messages are looked up before they go.
+
+    Raises SwitchError when there is none, or (unless `unready`) while the jobs that mend what was lost have not run.
+    """
+    gone = generation.forgotten()
+    if not gone:
+        raise SwitchError("The database has not been restored; there is nothing to release.")
+    if not unready and generation.still_missing(gone):
+        raise SwitchError("Not yet: the jobs have not gone over the lost time. They do within five minutes.")
+    with transaction.atomic():
+        count = generation.accept()
+        record(by, "sending.resume", messages=count)
+    return count

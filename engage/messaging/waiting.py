@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models.base import ModelState
 
 from engage.lib import clock
@@ -106,6 +106,32 @@ ALONE = (
 )
 
 
+Converters = dict[
+    int, tuple[list[Any], Any]
+]  # column → how the database's value becomes Python's, as the ORM has it
+
+
+class Part:
+    """The columns of a row that make one object. They are converted when it is made, once for what many rows share."""
+
+    def __init__(self, model: Any, names: Sequence[str], at: int, converters: Converters) -> None:
+        self.model, self.names, self.columns = model, names, slice(at, at + len(names))
+        found = ((name, converters.get(at + n)) for n, name in enumerate(names))
+        self.converters = [(name, *converter) for name, converter in found if converter]
+
+    def made(self, row: Sequence[Any], **more: Any) -> Any:
+        """An object of a row that exists, as the ORM would make it with `only(…)`, without its ceremony."""
+        fields = dict(zip(self.names, row[self.columns], strict=True), **more)
+        for name, functions, expression in self.converters:
+            for convert in functions:
+                fields[name] = convert(fields[name], expression, connection)
+        found = self.model.__new__(self.model)
+        found.__dict__ = fields
+        found._state = state = ModelState()
+        state.adding, state.db = False, DEFAULT_DB_ALIAS
+        return found
+
+
 class Shape:
     """How a row of the statement becomes a message with its relations. `alone`: leaves out whose patient another claim
     has in hand."""
@@ -117,33 +143,26 @@ class Shape:
         self.alone = alone and connection.vendor == "postgresql"
         if self.alone:
             self.sql = self.sql.replace(" FROM ", f", {ALONE} FROM ", 1)
-        self.converters = compiler.get_converters([column for column, _, _ in compiler.select])
-        self.compiler = compiler
-        self.own = [(at, name) for at, name in enumerate(names) if "__" not in name]
-        self.names, self.width = [name for _, name in self.own], len(self.own)
-        self.related = [_relation(name, names) for name in _relations()]
+        converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        own = [name for name in names if "__" not in name]
+        self.own = Part(Message, own, 0, converters)
+        self.related = [(name, *_relation(name, names, converters)) for name in _relations()]
 
     def read(self, ids: Sequence[int]) -> list[Message]:
         rows: Any = ask(self.sql, [several(ids)])
         if self.alone:
             rows = [row for row in rows if row[-1]]
-        if self.converters:
-            rows = self.compiler.apply_converters(rows, self.converters)
         shared: dict[tuple[str, int], models.Model] = {}
         return [self._message(row, shared) for row in rows]
 
     def _message(self, row: Sequence[Any], shared: dict[tuple[str, int], models.Model]) -> Message:
-        message: Message = made(Message, self.names, row[: self.width])
+        message: Message = self.own.made(row)
         cache = message._state.fields_cache
-        for name, model, key_at, at, fields in self.related:
+        for name, key_at, part in self.related:
             key = row[key_at]
-            if key is None:
-                cache[name] = None
-                continue
             found = shared.get((name, key))
-            if found is None:
-                found = made(model, ("id", *fields), (key, *row[at : at + len(fields)]))
-                shared[name, key] = found
+            if found is None and key is not None:
+                found = shared[name, key] = part.made(row, id=key)
             cache[name] = found
         return message
 
@@ -152,20 +171,11 @@ def _relations() -> list[str]:
     return list(dict.fromkeys(name.partition("__")[0] for name in READ if "__" in name))
 
 
-def _relation(name: str, names: Sequence[str]) -> tuple[str, Any, int, int, list[str]]:
-    """(relation, its model, where its key is, where its fields begin, their names)."""
+def _relation(name: str, names: Sequence[str], converters: Converters) -> tuple[int, Part]:
+    """Where its key is, and its part of a row."""
     fields = [n.partition("__")[2] for n in names if n.startswith(f"{name}__")]
     model = Message._meta.get_field(name).related_model
-    return name, model, names.index(f"{name}_id"), names.index(f"{name}__{fields[0]}"), fields
-
-
-def made(model: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
-    """An object of a row that exists, as the ORM would make it with `only(…)`, without its ceremony."""
-    row = model.__new__(model)
-    row.__dict__.update(zip(names, values, strict=True))
-    row._state = state = ModelState()
-    state.adding, state.db = False, connection.alias
-    return row
+    return names.index(f"{name}_id"), Part(model, fields, names.index(f"{name}__{fields[0]}"), converters)
 
 
 @cache
@@ -175,5 +185,5 @@ def _shape(vendor: str, *, alone: bool) -> Shape:
 
 def picked(ids: Sequence[int], *, alone: bool = False) -> list[Message]:
     """Rows in the order of the ids given."""
-    rows = {m.pk: m for m in _shape(connection.vendor, alone=alone).read(ids)}
+    rows = {m.id: m for m in _shape(connection.vendor, alone=alone).read(ids)}
     return [rows[pk] for pk in ids if pk in rows]

@@ -4,10 +4,9 @@ Sources: 47 CFR 64.1200(c)(1) (08:00 to 21:00 where the called party is); the st
 all automated outreach; the product's own hours, which are narrower than most. Where both speak, the narrower holds.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -23,8 +22,7 @@ def hours(start: float, end: float) -> Hours:
     return time(int(start), round(start % 1 * 60)), time(int(end), round(end % 1 * 60))
 
 
-@dataclass(frozen=True)
-class Week:
+class Week(NamedTuple):
     """Permitted local hours of one jurisdiction."""
 
     weekdays: Hours
@@ -61,8 +59,7 @@ EVERYWHERE = Week(ALL_DAYS, ALL_DAYS, ALL_DAYS)
 DAYS = ("weekdays", "saturday", "sunday")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """What decides the hours of one recipient. `zones` are IANA names that must all be open at once."""
 
     zones: tuple[str, ...]

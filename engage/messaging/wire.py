@@ -1,8 +1,8 @@
 """One POST over a kept connection, tried once, for the sender's bulk.
 
-A library's client costs more than everything else a text needs, and decides for itself what to do about a connection
-that has just closed. Here it is plain what was written: `Unreachable` means that no byte was, anything else means that
-nothing is proven. The requests are the official SDK's own, byte for byte (tests/messaging/test_contract.py).
+A library's client costs as much as everything else a text needs (docs/decisions/0013), and decides for itself what to do
+about a connection that has just closed. Here it is plain what was written: `Unreachable` means that no byte was, anything
+else means that nothing is proven. The requests are the official SDK's own, byte for byte (tests/messaging/test_contract.py).
 """
 
 import asyncio

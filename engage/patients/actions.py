@@ -7,6 +7,7 @@ from django.db import transaction
 from engage.accounts.models import User
 from engage.audit import models as audit
 from engage.lib import clock
+from engage.lib.fixed import insert, update
 from engage.patients.models import Consent, ContactPoint, Patient
 from engage.patients.reach import CONSENT_FIELD, unreachable, usable_text_points, why_unreachable
 
@@ -45,7 +46,7 @@ def record_consent(
     Without a patient it belongs to the address, hence to everyone on it; with one, to that patient's only.
     """
     with transaction.atomic():
-        row = Consent.objects.create(
+        row = Consent(
             patient=patient,
             address=address,
             channel=channel,
@@ -55,6 +56,7 @@ def record_consent(
             evidence=evidence[:200],
             recorded_by=by if isinstance(by, User) else None,
         )
+        insert(row)
         field = CONSENT_FIELD.get(channel)  # type: ignore[call-overload]
         if field and topic in SUMMED_UP:
             points = ContactPoint.objects.filter(value=address)
@@ -79,7 +81,7 @@ def mark_contact_point(point: ContactPoint, state: str, reason: str, *, by: User
         return
     with transaction.atomic():
         before, point.state, point.state_reason = point.state, state, reason
-        point.save(update_fields=["state", "state_reason"])
+        update(point, "state", "state_reason")
         audit.record(
             by,
             "contact_point.mark",

@@ -4,6 +4,9 @@
 So whatever changes a fact, a patient or a way to reach one is seen: an import, a page, a repair by hand; and a change that
 was rolled back leaves nothing (docs/decisions/0009). A run draws a line, looks at those above it, and forgets them
 at its end. The first run makes the triggers: nobody is noted before its line, and a first import costs nothing.
+
+Whose clinic, clinician or language has changed is noted with the id below zero: no answer about them has, but with whom
+they are counted.
 """
 
 from collections.abc import Iterable
@@ -38,9 +41,14 @@ def is_drawn(line: int | None) -> bool:
 
 def above(line: int) -> BitMap:
     """The patients changed before that line."""
-    return BitMap(
-        pk for (pk,) in bulk.select(f"SELECT DISTINCT patient_id {ABOVE}", [line]) if pk is not None
-    )
+    rows = bulk.select(f"SELECT DISTINCT patient_id {ABOVE} AND patient_id > 0", [line])
+    return BitMap(pk for (pk,) in rows)
+
+
+def counted_elsewhere(line: int) -> BitMap:
+    """Those who came to another clinic, clinician or language before it."""
+    rows = bulk.select(f"SELECT DISTINCT -patient_id {ABOVE} AND patient_id < 0", [line])
+    return BitMap(pk for (pk,) in rows)
 
 
 def forget(line: int) -> None:
@@ -76,6 +84,7 @@ WATCHED = (
     "merged_into_id",
     "do_not_call",
 )
+COUNTED_BY = ("clinic_id", "pcp_id", "language")
 OWNED = ("records_event", "patients_contactpoint")
 PERSON = "patients_patient"
 
@@ -109,7 +118,7 @@ def sqlite_triggers() -> Iterable[tuple[str, str]]:
     """One row for each changed row, unless the last one is of the same patient."""
 
     def trigger(table: str, event: str, patient: str, when: str = "1") -> tuple[str, str]:
-        name = f"note_{table}_{event.split()[0].lower()}_{patient[:3].lower()}"
+        name = f"note_{table}_{event.split()[0].lower()}_{patient.partition('.')[0].replace('-', 'moved_').lower()}"
         last = f"(SELECT patient_id FROM {TABLE} ORDER BY id DESC LIMIT 1)"
         return name, (
             f"CREATE TRIGGER {name} AFTER {event} ON {table} WHEN ({when}) AND EXISTS (SELECT 1 FROM {TABLE})"
@@ -123,15 +132,17 @@ def sqlite_triggers() -> Iterable[tuple[str, str]]:
         yield trigger(table, "UPDATE", "OLD.patient_id", "OLD.patient_id <> NEW.patient_id")
     yield trigger(PERSON, "INSERT", "NEW.id")
     yield trigger(PERSON, "DELETE", "OLD.id")
-    changed = " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in WATCHED)
-    yield trigger(PERSON, f"UPDATE OF {', '.join(WATCHED)}", "NEW.id", changed)
+    for columns, patient in ((WATCHED, "NEW.id"), (COUNTED_BY, "-NEW.id")):
+        changed = " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in columns)
+        yield trigger(PERSON, f"UPDATE OF {', '.join(columns)}", patient, changed)
 
 
 def postgresql_triggers() -> Iterable[tuple[str, str]]:
     """One row for each patient of a statement."""
 
     def trigger(table: str, event: str, tables: str, function: str) -> tuple[str, str]:
-        name = f"note_{table}_{event.lower()}"
+        moved = "_moved" if function == "records_note_moved_person" else ""
+        name = f"note_{table}_{event.lower()}{moved}"
         return name, (
             f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {tables}"
             f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
@@ -143,9 +154,9 @@ def postgresql_triggers() -> Iterable[tuple[str, str]]:
         yield trigger(table, "UPDATE", "OLD TABLE AS earlier NEW TABLE AS changed", "records_note_owners")
     yield trigger(PERSON, "INSERT", "NEW TABLE AS changed", "records_note_person")
     yield trigger(PERSON, "DELETE", "OLD TABLE AS changed", "records_note_person")
-    yield trigger(
-        PERSON, "UPDATE", "OLD TABLE AS earlier NEW TABLE AS changed", "records_note_changed_person"
-    )
+    both = "OLD TABLE AS earlier NEW TABLE AS changed"
+    yield trigger(PERSON, "UPDATE", both, "records_note_changed_person")
+    yield trigger(PERSON, "UPDATE", both, "records_note_moved_person")
 
 
 def function(name: str, select: str) -> str:
@@ -156,8 +167,10 @@ def function(name: str, select: str) -> str:
     )
 
 
-def columns(alias: str) -> str:
-    return ", ".join(f"{alias}.{column}" for column in WATCHED)
+def of_people(patient: str, columns: Iterable[str]) -> str:
+    """SQL: the people in whom one of these columns has changed."""
+    now, then = (", ".join(f"{alias}.{column}" for column in columns) for alias in ("c", "e"))
+    return f"SELECT {patient} FROM changed c JOIN earlier e ON e.id = c.id WHERE ({now}) IS DISTINCT FROM ({then})"
 
 
 FUNCTIONS = "\n".join(
@@ -167,10 +180,7 @@ FUNCTIONS = "\n".join(
             "records_note_owners", "SELECT patient_id FROM changed UNION SELECT patient_id FROM earlier"
         ),
         function("records_note_person", "SELECT id FROM changed"),
-        function(
-            "records_note_changed_person",
-            "SELECT c.id FROM changed c JOIN earlier e ON e.id = c.id"
-            f" WHERE ({columns('c')}) IS DISTINCT FROM ({columns('e')})",
-        ),
+        function("records_note_changed_person", of_people("c.id", WATCHED)),
+        function("records_note_moved_person", of_people("-c.id", COUNTED_BY)),
     )
 )

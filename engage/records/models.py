@@ -281,7 +281,8 @@ class PractitionerRole(models.Model):
 class Change(models.Model):
     """A patient whose record has changed, noted by triggers; without a patient it is a line (see records.changes)."""
 
-    patient_id = models.BigIntegerField(null=True)  # no foreign key: who is deleted has changed too
+    # No foreign key: who is deleted has changed too. Below zero: only the clinic, clinician or language of that patient has.
+    patient_id = models.BigIntegerField(null=True)
 
 
 class ImportRun(models.Model):

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from engage.inbox import actions as inbox
 from engage.lib import clock
+from engage.messaging.generation import REPLIES_READ
 from engage.messaging.models import Heartbeat, Message
 from engage.messaging.twilio import Listed, ListingError, Provider
 
@@ -15,7 +16,6 @@ log = logging.getLogger(__name__)
 LOOK_BACK = timedelta(hours=24)  # at most; usually since the last time the list could be read
 OVERLAP = timedelta(minutes=15)
 PAGE, MOST_PAGES = 1000, 500  # a flood of replies must not hide those that were lost in it
-READ = "replies read"  # the heartbeat's name
 
 
 def recover_inbound() -> int:
@@ -31,7 +31,9 @@ def recover_inbound() -> int:
     lost = sorted((r for r in reversed(listed) if f"in:{r.sid}" not in known), key=lambda r: r.created)
     taken = sum(_take_in(reply) for reply in lost)
     if taken == len(lost):
-        Heartbeat.objects.update_or_create(name=READ, defaults={"at": began, "detail": {"found": taken}})
+        Heartbeat.objects.update_or_create(
+            name=REPLIES_READ, defaults={"at": began, "detail": {"found": taken}}
+        )
     if taken:
         log.warning("%s replies had been lost on their way and were recovered", taken)
     return taken
@@ -39,7 +41,7 @@ def recover_inbound() -> int:
 
 def _since() -> datetime:
     """From where on the list is read: one reply that could not be taken in keeps the place."""
-    last = Heartbeat.objects.filter(name=READ).values_list("at", flat=True).first()
+    last = Heartbeat.objects.filter(name=REPLIES_READ).values_list("at", flat=True).first()
     earliest = clock.machine_now() - LOOK_BACK
     return max(earliest, last - OVERLAP) if last else earliest
 

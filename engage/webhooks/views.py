@@ -5,22 +5,23 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from engage.inbox import actions as inbox
-from engage.messaging import errors
 from engage.messaging.status import apply_status
+from engage.webhooks.line import has_line, in_line
 from engage.webhooks.proof import Forged, proven
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
+Act = Callable[[], HttpResponse]
 
 
-def from_carrier(view: View) -> View:
-    """Proves the request, hands its parameters to the view, and answers 503 (call again) when it was not kept."""
+def from_carrier(view: Callable[..., Act]) -> View:
+    """Proves the request, hands its parameters to the view, lets the act that this gives stand in line, and answers
+    503 (call again) when it was not kept."""
 
     @csrf_exempt
     @require_POST
@@ -32,7 +33,7 @@ def from_carrier(view: View) -> View:
             log.warning("%s: refused, %s", view.__name__, error)
             return error.answer
         try:
-            return view(params, **path)
+            return in_line(view(params, **path))
         except Exception as error:
             # The traceback could carry the patient's words; its kind and place are enough to find it.
             log.error("%s: not kept (%s)", view.__name__, where(error))
@@ -51,24 +52,27 @@ def where(error: Exception) -> str:
 
 
 @from_carrier
-def message(params: dict[str, str]) -> HttpResponse:
+def message(params: dict[str, str]) -> Act:
     """A patient's text: kept once, with all that follows from it, in one transaction."""
     if not params.get("MessageSid") or not params.get("From", "").strip():
-        return HttpResponse("No message.\n", status=400, content_type="text/plain")
-    with transaction.atomic():
-        inbox.receive(
-            sid=params["MessageSid"][:64],
-            address=params["From"],
-            to=params.get("To", ""),
-            body=params.get("Body", ""),
-            raw=params,
-        )
-        errors.heard(params["From"])
-    return HttpResponse("<Response/>", content_type="text/xml")
+        return lambda: HttpResponse("No message.\n", status=400, content_type="text/plain")
+    sid, address, body = params["MessageSid"][:64], params["From"], params.get("Body", "")
+    prepared = inbox.prepare(sid=sid, address=address, body=body) if has_line() else None
+
+    def keep() -> HttpResponse:
+        to = params.get("To", "")
+        inbox.receive(sid=sid, address=address, to=to, body=body, raw=params, prepared=prepared)
+        return HttpResponse("<Response/>", content_type="text/xml")
+
+    return keep
 
 
 @from_carrier
-def status(params: dict[str, str], token: str) -> HttpResponse:
+def status(params: dict[str, str], token: str) -> Act:
     """What became of a message of ours."""
-    apply_status(token, params)
-    return HttpResponse(status=204)
+
+    def keep() -> HttpResponse:
+        apply_status(token, params)
+        return HttpResponse(status=204)
+
+    return keep

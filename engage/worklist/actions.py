@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from engage.accounts.models import Clinic, User
 from engage.audit.models import AuditEvent, event, record
 from engage.lib import clock
+from engage.lib.fixed import Fixed, insert, update
 from engage.patients.models import Patient
 from engage.worklist.models import Outcome, Task
 
@@ -40,25 +41,19 @@ def open_task(
         "summary": summary[:300], "due_at": due_at, "clinic": clinic, "patient": patient, "queue": queue,
         "priority": priority, "opened_by": opened_by[:60], "link": link, "owner": owner,
     }  # fmt: skip
-    with transaction.atomic():
-        there = _open_one(about, reason)
-        if there is None:
-            try:
-                with transaction.atomic():
-                    task = Task.objects.create(about=about, reason=reason, **fields)
-            except IntegrityError:  # somebody else was faster: theirs is the one
-                there = _open_one(about, reason)
-                if there is None:
-                    raise
-            else:
-                record(opened_by, "task.open", task, reason=reason)
-                return task
-        return _more_pressing(there, due_at, priority, queue)
+    task = Task(about=about, reason=reason, **fields)
+    with transaction.atomic(savepoint=False):
+        while not insert(task, once=True):
+            there = OPEN_ONE.first(about=about, reason=reason)
+            if there is not None:  # else it has ended this moment
+                return _more_pressing(there, due_at, priority, queue)
+        record(opened_by, "task.open", task, reason=reason)
+    return task
 
 
-def _open_one(about: str, reason: str) -> Task | None:
-    rows = Task.objects.filter(about=about, reason=reason).open()
-    return rows.select_for_update().first()
+OPEN_ONE = Fixed(
+    lambda about, reason: Task.objects.filter(about=about, reason=reason).open().select_for_update()
+)
 
 
 def _more_pressing(task: Task, due_at: datetime, priority: int, queue: str) -> Task:
@@ -66,7 +61,7 @@ def _more_pressing(task: Task, due_at: datetime, priority: int, queue: str) -> T
         task.queue = queue if priority < task.priority else task.queue
         task.priority, task.due_at = min(priority, task.priority), min(due_at, task.due_at)
         task.state, task.snoozed_until = Task.State.OPEN, None
-        task.save(update_fields=["priority", "due_at", "queue", "state", "snoozed_until"])
+        update(task, "priority", "due_at", "queue", "state", "snoozed_until")
     return task
 
 
@@ -159,7 +154,9 @@ def reopen(task: Task, *, by: User | str) -> Task:
     """Undo: the task is open again; nothing happens when another one about the same is open."""
     with transaction.atomic():
         row = Task.objects.select_for_update().get(pk=task.pk)
-        doubled = row.state == Task.State.DONE and _open_one(row.about, row.reason) is not None
+        doubled = (
+            row.state == Task.State.DONE and OPEN_ONE.first(about=row.about, reason=row.reason) is not None
+        )
         if not doubled:
             row.state, row.snoozed_until, row.outcome, row.outcome_note = Task.State.OPEN, None, "", ""
             row.closed_by, row.closed_at = None, None
@@ -173,19 +170,31 @@ def reopen(task: Task, *, by: User | str) -> Task:
 
 def hand_to(task: Task, target: User | str, *, by: User) -> Task:
     """Gives the task to a colleague of the clinic, or back to a queue."""
+    owner, queue = (target, "") if isinstance(target, User) else (None, target)
     with transaction.atomic():
-        row = _locked(task, by)
-        if isinstance(target, User):
-            if row.clinic_id is not None and row.clinic_id not in target.clinic_ids():
-                raise TaskError(f"{target.display_name} does not work in this clinic.")
-            row.owner = target
-        else:
-            row.owner, row.queue = None, Task.Queue(target)
-        row.claimed_by, row.claimed_until = None, None
-        row.save(update_fields=["owner", "queue", "claimed_by", "claimed_until"])
-        record(by, "task.hand_on", row, to=str(row.owner_id or row.queue))
+        _give(_locked(task, by), owner, queue, "task.hand_on", by)
     task.refresh_from_db()
     return task
+
+
+def hand_back(task: Task, owner: User | None, queue: str, *, handed_to: str, by: User) -> Task:
+    """Undo of handing it on to `handed_to`: with the owner and in the queue of before, unless it has gone on since."""
+    with transaction.atomic():
+        row = _locked(task, by)
+        if row.with_whom != handed_to:
+            raise TaskError("It has been handed on again since.")
+        _give(row, owner, queue, "task.hand_back", by)
+    task.refresh_from_db()
+    return task
+
+
+def _give(row: Task, owner: User | None, queue: str, act: str, by: User) -> None:
+    if owner is not None and row.clinic_id is not None and row.clinic_id not in owner.clinic_ids():
+        raise TaskError(f"{owner.display_name} does not work in this clinic.")
+    row.owner, row.queue = owner, Task.Queue(queue or row.queue)
+    row.claimed_by, row.claimed_until = None, None
+    row.save(update_fields=["owner", "queue", "claimed_by", "claimed_until"])
+    record(by, act, row, to=row.with_whom)
 
 
 def take(task: Task, *, by: User, over: int | None = None) -> bool:
@@ -199,7 +208,11 @@ def take(task: Task, *, by: User, over: int | None = None) -> bool:
 
 def release(task: Task, *, by: User) -> int:
     """Lets go of the patient whose task this is; gives how many tasks were held."""
-    return task.siblings().filter(claimed_by=by).update(claimed_by=None, claimed_until=None)
+    with transaction.atomic():
+        freed = task.siblings().filter(claimed_by=by).update(claimed_by=None, claimed_until=None)
+        if freed:
+            record(by, "task.release", task)
+    return freed
 
 
 def release_claims(user: User) -> int:

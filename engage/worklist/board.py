@@ -164,7 +164,7 @@ def page(user: User, asked: Asked, after: Place | None = None, size: int = PAGE)
 def one(user: User, key: str) -> Row | None:
     """The row of one patient ("p812") or of one task about nobody ("t7"); None when nothing waits there any more."""
     name = "patient" if key.startswith("p") else "pk"
-    tasks = list(_together(user).filter(**{name: key[1:]}))
+    tasks = _together(user, Q(**{name: key[1:]}))
     return _row(tasks, tasks) if tasks else None
 
 
@@ -173,7 +173,7 @@ def _read(user: User, asked: Asked, after: Place | None) -> tuple[list[Row], Pla
     streamed = _stream(user, asked, after)
     ids = [pk for pk, _ in streamed]
     patients = {patient for _, patient in streamed if patient}
-    tasks = list(_together(user).filter(Q(pk__in=ids) | Q(patient__in=patients)))
+    tasks = _together(user, Q(pk__in=ids) | Q(patient__in=patients))
     rows = []
     for _, group in groupby(sorted(tasks, key=key_of), key=key_of):
         together = list(group)
@@ -184,9 +184,21 @@ def _read(user: User, asked: Asked, after: Place | None) -> tuple[list[Row], Pla
     return rows, Place.of(last) if last else None
 
 
-def _together(user: User) -> TaskQuerySet:
-    rows = Task.objects.visible_to(user).waiting()
-    return rows.select_related("patient__clinic", "clinic", "owner", "claimed_by")
+def together(user: User, pks: Iterable[int | None]) -> list[Task]:
+    """These tasks and all else that waits for their patients, each row's most pressing first."""
+    wanted = [pk for pk in pks if pk is not None]
+    patients = Task.objects.visible_to(user).filter(pk__in=wanted, patient__isnull=False).values("patient")
+    return sorted(_together(user, Q(pk__in=wanted) | Q(patient__in=patients)), key=Place.of)
+
+
+def _together(user: User, which: Q) -> list[Task]:
+    """These tasks with what a row shows. Their clinics are this person's, known already: no need to join them."""
+    rows = Task.objects.visible_to(user).waiting().filter(which)
+    tasks = list(rows.select_related("patient", "owner", "claimed_by"))
+    clinics = {clinic.pk: clinic for clinic in user.own_clinics()}
+    for task in tasks:
+        task.clinic = clinics.get(task.clinic_id or 0)
+    return tasks
 
 
 def _row(tasks: list[Task], fitting: list[Task]) -> Row:

@@ -153,6 +153,11 @@ class Task(models.Model):
     def overdue(self) -> bool:
         return self.is_open and self.due_at < clock.now()
 
+    @property
+    def with_whom(self) -> str:
+        """Who is to act: the owner's id, or the queue while nobody has it."""
+        return str(self.owner_id or self.queue)
+
     def held_by(self) -> User | None:
         """Who holds it at this moment, or None."""
         live = self.claimed_until is not None and self.claimed_until > clock.machine_now()

@@ -40,6 +40,13 @@
     return true;
   }
 
+  function pick() {
+    const row = document.activeElement.closest("tr") ?? one('tr:has([data-row][aria-current="true"])');
+    const box = row && one("[data-pick]", row);
+    box?.click();
+    return Boolean(box);
+  }
+
   function digit(key) {
     const choice = all(`[data-digit="${key}"]`).find(shown);
     if (!choice) return false;
@@ -77,6 +84,7 @@
       return true;
     }
     if (key === "j" || key === "k") return move(key === "j" ? 1 : -1);
+    if (key === "x") return pick();
     if (key === "?") {
       one("#keys")?.showModal();
       return true;
@@ -247,8 +255,10 @@
     one("[data-focus]", event.target)?.focus();
   });
 
-  /* --- A conversation opens at its newest message, and its row in the list has been read ------------------------ */
+  /* --- A conversation opens at the gravest reply that waits, or its newest message; its row has been read ----- */
   function opened() {
+    const pane = one(".inbox-pane"), head = pane && one(".conversation-head", pane);
+    if (head) pane.style.scrollPaddingTop = `${head.offsetHeight + 48}px`; // it covers what is behind it, and a banner may come
     one(".inbox-pane #latest")?.closest("li").scrollIntoView({ block: "nearest" });
     const read = one('.inbox-row.unread a[aria-current="true"]')?.closest("li");
     read?.classList.remove("unread");

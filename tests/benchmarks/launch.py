@@ -52,11 +52,11 @@ def statements(count: int) -> list[str]:
     return [patients, points, gaps]
 
 
-def fill(count: int) -> None:
+def fill(count: int, *, gaps: bool = True) -> None:
     from django.db import connection, transaction
 
     with transaction.atomic(), connection.cursor() as cursor:
-        for statement in statements(count):
+        for statement in statements(count)[: 3 if gaps else 2]:
             if connection.vendor == "sqlite":
                 statement = statement.replace("CAST('1960-01-01' AS date)", "'1960-01-01'").replace(
                     "CAST('2026-01-01' AS date)", "'2026-01-01'"

@@ -4,10 +4,12 @@ Shares are guesses at an American primary-care panel, so that every population, 
 measures has people in it. Nothing is random: the same numbers come out on both databases.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from django.db import connection
+from django.db import connection, transaction
 
 from engage.fhir.traits import Trait
 from engage.records.models import Kind, Status
@@ -164,9 +166,45 @@ SALTS = {fact.name: salt for salt, fact in enumerate(MIX)}
 def write(count: int, long: int = 1) -> int:
     """So many patients with their charts; `long` multiplies what long charts have more of. Gives the number of facts."""
     write_people(count)
-    for fact in MIX:
-        write_fact(fact, long)
+    with without_indexes("records_event"):
+        for fact in MIX:
+            write_fact(fact, long)
     return int(one("SELECT COUNT(*) FROM records_event"))
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """One transaction; on SQLite without a journal, of which a big one is slow to read back."""
+    if postgresql():
+        with transaction.atomic():
+            yield
+        return
+    run("PRAGMA journal_mode=OFF")
+    run("PRAGMA synchronous=OFF")
+    with transaction.atomic():
+        yield
+    run("PRAGMA journal_mode=WAL")
+    run("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def without_indexes(table: str) -> Iterator[None]:
+    """They are made anew at the end: sorted once, instead of ten million times into the middle."""
+    find = (
+        f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' AND indexdef LIKE 'CREATE INDEX%'"
+        if postgresql()
+        else f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = '{table}'"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(find)
+        indexes = cursor.fetchall()
+    for name, _ in indexes:
+        run(f'DROP INDEX "{name}"')
+    yield
+    if postgresql():
+        run("SET CONSTRAINTS ALL IMMEDIATE")
+    for _, definition in indexes:
+        run(definition)
 
 
 def write_people(count: int) -> None:
@@ -211,8 +249,8 @@ def write_fact(fact: Fact, long: int) -> None:
       WITH RECURSIVE k(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k WHERE k < {each}),
       who AS (SELECT id AS p, birth_date AS born FROM patients_patient WHERE {about(fact)}),
       facts AS (SELECT p, k, {start(fact, salt, long)} AS start FROM who, k)
-      SELECT {source.pk}, {int(fact.kind)}, '{salt}-' || p || '-' || k, p, {concept}, {int(fact.status)}, {fact.traits},
-        start, start, {end}, {end}, -300, -300, {fact.value}, {fact.value2}, '{fact.unit}', {answer}, '', 0
+      SELECT {source.pk}, {int(fact.kind)}, '{100 + salt}-' || (10000000 + p) || '-' || k, p, {concept}, {int(fact.status)},
+        {fact.traits}, start, start, {end}, {end}, -300, -300, {fact.value}, {fact.value2}, '{fact.unit}', {answer}, '', 0
       FROM facts WHERE start <= {today()}""")
 
 

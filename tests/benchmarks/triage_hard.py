@@ -1,68 +1,43 @@
-"""Triage on sentences that trained nothing: `python -m tests.benchmarks.triage_hard`.
+"""Triage on replies that trained nothing: `python -m tests.benchmarks.triage_hard [file …]`.
 
-`hard-3.tsv`: urgent in indirect words (u) and everyday next to grave words (n), each under one of four messages of
-ours; hard-1 and -2 were scored blind, then became training data (extra-4.jsonl). `general-*.jsonl`: whole replies with
-every label; 1 was read after its first scoring and has taught us what was missing, 2 was only ever scored.
+`triage_sets/general-*.jsonl`: whole replies with every label, 4 to 7 by authors of their own; only ever scored. 1, 3 and
+the sets hard-1 to hard-5 were scored blind, then became training data (extra-4, 8, 9 and 12). Prints aggregates only, so
+that a set stays unread.
 docs/triage.md gives the figures of each first scoring.
 """
 
 import json
-from collections import Counter
+import sys
 from pathlib import Path
 from typing import Any
 
 from engage.inbox.triage import read
-from tests.benchmarks.triage import interval, labels, levels
+from tests.benchmarks.triage import Pair, labels, levels
 
 SETS = Path(__file__).parent / "triage_sets"
-OUTBOUND = {
-    "en": (
-        "",
-        "Reminder: appointment Tue at 10:20 AM. Reply C to confirm or R to reschedule.",
-        "Checking in after your hospital stay. Are you feeling BETTER, SAME or WORSE?",
-        "Hi, you've reached the clinic web chat. How can we help?",
-    ),
-    "es": (
-        "",
-        "Recordatorio: cita el martes a las 10:20 AM. Responda C para confirmar o R para cambiar.",
-        "Queremos saber cómo sigue después del hospital. ¿Se siente MEJOR, IGUAL o PEOR?",
-        "Hola, este es el chat de la clínica. ¿En qué le podemos ayudar?",
-    ),
-}
+ASKED = ("outbound", "context", "channel", "lang")
 
 
-def hard(path: Path) -> None:
-    """Urgent caught and false alarms among near-misses, by language."""
-    said: Counter[tuple[str, str]] = Counter()
-    total: Counter[tuple[str, str]] = Counter()
-    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
-        kind, lang, _, text = line.split("\t")
-        urgent = read(text, outbound=OUTBOUND[lang][n % 4], lang=lang).level == "urgent"
-        total[kind, lang] += 1
-        said[kind, lang] += urgent
-    print(path.name)
-    for kind, name in (("u", "urgent caught"), ("n", "false alarms")):
-        for lang in ("en", "es"):
-            print(f"  {name:14} {lang} {interval(said[kind, lang], total[kind, lang])}")
-        print(
-            f"  {name:14} all {interval(said[kind, 'en'] + said[kind, 'es'], total[kind, 'en'] + total[kind, 'es'])}"
-        )
+def readings(path: Path) -> list[Pair]:
+    known: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [(r, read(r["text"], **{k: r.get(k) or "" for k in ASKED})) for r in known]
 
 
 def general(path: Path) -> None:
-    """Levels and labels, as for the labelled replies."""
-    known: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    keys = ("outbound", "context", "channel", "lang")
-    pairs = [(r, read(r["text"], **{k: r[k] for k in keys})) for r in known]
+    """Levels by language, and labels, as for the labelled replies."""
+    pairs = readings(path)
     print(f"{path.name}: {len(pairs)} replies")
+    for lang in ("en", "es"):
+        group = [p for p in pairs if p[0]["lang"] == lang]
+        print(f"{lang}: {len(group)}")
+        levels(group)
+    print("all")
     levels(pairs)
     print(f"macro-F1 {labels(pairs):.3f}")
 
 
 def main() -> None:
-    for path in sorted(SETS.glob("hard-*.tsv")):
-        hard(path)
-    for path in sorted(SETS.glob("general-*.jsonl")):
+    for path in map(Path, sys.argv[1:] or sorted(map(str, SETS.glob("general-*.jsonl")))):
         general(path)
 
 

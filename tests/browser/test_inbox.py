@@ -1,5 +1,7 @@
 """The inbox by keyboard alone, without JavaScript, and for people who do not see it."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.staticfiles.testing import StaticLiveServerTestCase
 from django.db import connection
@@ -7,10 +9,12 @@ from django.db import connection
 from engage.inbox.actions import receive
 from engage.inbox.models import Conversation
 from engage.messaging.models import Message
-from tests.base import CastTransactionTestCase
+from tests.base import NOON, CastTransactionTestCase
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDTHS = ((1440, 900), (768, 1024), (390, 844))
+SEEN = """node => { const { x, y, width, height } = node.getBoundingClientRect();
+    return [y + 1, y + height - 1].every(row => node.contains(document.elementFromPoint(x + width / 2, row))); }"""
 
 
 class Inbox(CastTransactionTestCase, StaticLiveServerTestCase):
@@ -24,8 +28,8 @@ class Inbox(CastTransactionTestCase, StaticLiveServerTestCase):
         self.hear("What time do you open?", "+16175550142", "SM1")
         self.hear("I have chest pain", "+16175550143", "SM2")
 
-    def hear(self, body, address, sid):
-        receive(sid=sid, address=address, to="+15550100000", body=body, raw={})
+    def hear(self, body, address, sid, **more):
+        receive(sid=sid, address=address, to="+15550100000", body=body, raw={}, **more)
 
     def signed_in(self, **options):
         self.client.force_login(self.coordinator)
@@ -40,6 +44,42 @@ class Inbox(CastTransactionTestCase, StaticLiveServerTestCase):
     def ana(self):
         connection.close_if_unusable_or_obsolete()
         return Conversation.objects.get(patient=self.patient)
+
+    def test_it_opens_at_what_the_patient_said(self):
+        """Not at the automatic answers that followed, nor at a harmless reply after the urgent one."""
+        self.hear("ok thanks", "+16175550143", "SM3")
+        self.hear("I can't breathe", "+16175550142", "SM4", at=NOON + timedelta(minutes=1))
+        eva = Conversation.objects.get(patient__given="Eva")
+        for n in range(12):
+            Message.objects.create(
+                key=f"auto{n}", patient=eva.patient, clinic=self.clinic, address="+16175550143", state="delivered",
+                body="If this is an emergency call 911. " * 4,
+            )  # fmt: skip
+        for width, height in WIDTHS:
+            page = self.signed_in(viewport={"width": width, "height": height})
+            page.goto(f"{self.live_server_url}{eva.link}")
+            page.locator(".conversation mark").first.wait_for()
+            page.locator("[data-urgent-banner]").wait_for()  # of Ana's: it takes room from the conversation
+            said = page.locator(".bubble:has(mark)").first
+            for part in (said.locator(".bubble-meta strong"), said.locator("mark").first):
+                assert part.evaluate(SEEN), width
+
+    def test_what_was_said_last_is_not_behind_the_composer(self):
+        """On a phone the page scrolls, not the conversation: three texts of ours fill the screen before it."""
+        eva = Conversation.objects.get(patient__given="Eva")
+        for n in range(3):
+            Message.objects.create(
+                key=f"first{n}", patient=eva.patient, clinic=self.clinic, address="+16175550143", state="delivered",
+                body="You are due for a health screening. Reply 1 and we call you to book. " * 2,
+                created_at=NOON - timedelta(days=3 - n),
+            )  # fmt: skip
+        for width, height in WIDTHS:
+            page = self.signed_in(viewport={"width": width, "height": height})
+            page.goto(f"{self.live_server_url}{eva.link}")
+            said = page.locator(".bubble:has(mark)").first
+            for part in (said.locator(".bubble-meta strong"), said.locator("mark").first):
+                part.wait_for()
+                assert part.evaluate(SEEN), width
 
     def test_by_keyboard_alone(self):
         page = self.signed_in(viewport={"width": 1440, "height": 900})

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.stack import PASSWORD, Stack
 
@@ -73,6 +74,29 @@ def test_by_keyboard_alone(stack, browser_page):
     page.wait_for_url("**/inbox/**")
 
 
+def test_rows_are_selected_by_keyboard_handed_on_and_taken_back(stack, browser_page):
+    page = browser_page
+    sign_in(page, stack)
+    first, second = calm_rows(page)[:2]
+    bar = page.locator("#selected")
+    page.focus(f"#{first} [data-row]")
+    page.keyboard.press("x")
+    assert bar.is_visible()
+    page.keyboard.press("Escape")
+    assert not bar.is_visible()
+    for row in (first, second):
+        page.focus(f"#{row} [data-row]")
+        page.keyboard.press("x")
+    page.keyboard.press("x")  # of the last one again
+    assert page.locator("[data-pick]:checked").count() == 1
+    page.get_by_label("Hand on to").select_option("supervisors")
+    bar.get_by_role("button", name="Hand on").click()
+    page.get_by_text("1 row handed to Supervisors.").wait_for()
+    assert "Supervisors" in page.locator(f"#{first}").inner_text()
+    page.keyboard.press("z")
+    page.get_by_text("it is where it was").wait_for()
+
+
 def test_put_off_by_keyboard(stack, browser_page):
     page = browser_page
     sign_in(page, stack)
@@ -112,18 +136,18 @@ def test_without_javascript(stack, browser):
     name = page.locator("[data-row]").first.inner_text()
     page.locator("[data-row]").first.click()
     assert "reason=no_way_to_reach" in page.url
-    page.get_by_role("button", name="Take").click()
-    assert page.get_by_text("Yours until").count() == 1
+    page.locator("#panel").get_by_role("button", name="Take").click()
+    expect(page.get_by_text("Yours until")).to_have_count(1)
     page.get_by_label("No answer").check()
     page.get_by_role("button", name="End it").click()
-    assert page.get_by_text("Ended: no answer.").count() == 1
+    expect(page.get_by_text("Ended: no answer.")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
-    assert page.get_by_text("Taken back").count() == 1
+    expect(page.get_by_text("Taken back")).to_have_count(1)
     assert name in page.content()
     page.locator("summary", has_text="Hand on").click()
     page.get_by_label("To", exact=True).select_option("supervisors")
-    page.get_by_role("button", name="Hand on").click()
-    assert page.get_by_text("Handed to Supervisors.").count() == 1
+    page.locator("#panel").get_by_role("button", name="Hand on").click()
+    expect(page.get_by_text("Handed to Supervisors.")).to_have_count(1)
     context.close()
 
 

@@ -1,9 +1,14 @@
 """CMS347: four groups of risk, one statin, and what speaks against it."""
 
+from datetime import date
 from itertools import combinations
 
 import pytest
+from fhir.resources.R4B.measurereport import MeasureReport
 
+from engage.caregaps.measures import MEASURES
+from engage.caregaps.period import Period
+from engage.caregaps.reports import Results
 from tests.caregaps.charts import (
     CPT,
     EXCEPTED,
@@ -304,3 +309,19 @@ def test_a_medical_reason_given_at_a_visit():
          prescription(STATIN, "2025-06-06")),
         base=[BLOCKS["vessels"]],
     )  # fmt: skip
+
+
+def test_one_rate_over_the_four_groups():
+    """Who is in two of them counts twice."""
+    check(
+        ("met", only(1, MET), BLOCKS["vessels"], prescription(STATIN, "2025-02-02")),
+        ("in two groups", (IN, IN, OUT, OUT), BLOCKS["I22.2"], BLOCKS["LDL"]),
+        ("excluded", only(3, EXCLUDED), BLOCKS["diabetes"], problem("O91.03", "2025-02-02")),
+        ("of the fourth", only(4), BLOCKS["risk"]),
+    )
+    results = Results.ask(MEASURES["CMS347"], Period.of(date(2025, 12, 31)))
+    *groups, together = results.summary()["group"]
+    assert [group.get("measureScore", {}).get("value") for group in groups] == [0.5, 0.0, None, 0.0]
+    assert (together["id"], together["measureScore"]["value"]) == ("all-groups", 0.25)
+    MeasureReport.model_validate(results.summary())
+    assert list(results.csv(subjects=False))[-1] == "CMS347,all-groups,5,5,1,1,0"

@@ -15,7 +15,8 @@ from django.test import override_settings
 from engage.audit.models import AuditEvent
 from engage.caregaps import actions, jobs
 from engage.caregaps.jobs import AlreadyRunning, find_gaps, nightly
-from engage.caregaps.models import CareGap, Closure, GapRun, MeasureTally
+from engage.caregaps.models import CareGap, Closure, GapRun, MeasureTally, TakenOver
+from engage.caregaps.writing import Writer
 from engage.lib import clock
 from engage.messaging import actions as message_actions
 from engage.messaging.models import Message
@@ -439,16 +440,29 @@ class Running(Charts, CastTestCase):
         self.add(visit(THIS_YEAR))
         find_gaps()
         self.add(lab("12503-9", "2024-05-05"))
-        real = jobs.Writer.update
+        real = Writer.update
 
         def meanwhile(writer, changes):
             if self.gap().status == "open":
                 self.close(self.gap())
             return real(writer, changes)
 
-        with mock.patch.object(jobs.Writer, "update", meanwhile):
+        with mock.patch.object(Writer, "update", meanwhile):
             find_gaps(measures=["CMS130"])
         assert (self.gap().status, self.gap().closed_by) == ("closed", "staff")
+
+    def test_a_run_that_was_given_up_writes_no_more(self):
+        self.add(visit(THIS_YEAR))
+        real = Writer.insert
+
+        def meanwhile(writer, changes):
+            GapRun.objects.update(state="failed", note="The next run took over.")
+            return real(writer, changes)
+
+        with mock.patch.object(Writer, "insert", meanwhile), pytest.raises(TakenOver):
+            find_gaps()
+        assert not CareGap.objects.exists()
+        assert GapRun.objects.get().note == "The next run took over."
 
 
 class Killed(Charts, CastTransactionTestCase):
@@ -461,7 +475,7 @@ class Killed(Charts, CastTransactionTestCase):
         import_resources(rows, source="test")
         with (
             mock.patch("engage.caregaps.writing.NEW_ROWS", 7),
-            mock.patch("engage.caregaps.jobs.beat", side_effect=[None] * 6 + [KeyboardInterrupt]),
+            mock.patch.object(GapRun, "beat", side_effect=[None] * 6 + [KeyboardInterrupt]),
             pytest.raises(KeyboardInterrupt),
         ):
             find_gaps()

@@ -14,9 +14,9 @@ from hypothesis.extra.django import TestCase as HypothesisTestCase
 from engage.caregaps import actions, basis, jobs, rolls
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
-from engage.caregaps.models import CareGap, Closure, GapRun, MeasureTally
+from engage.caregaps.models import CareGap, Closure, CountedTogether, GapRun, MeasureTally, OpenTally
 from engage.lib import clock
-from engage.patients.models import ContactPoint, Patient
+from engage.patients.models import ContactPoint, Patient, Practitioner
 from engage.records import changes, valuesets
 from engage.records.actions import import_resources
 from engage.records.models import Change, Event, ValueSet
@@ -50,8 +50,12 @@ def stored() -> list[tuple]:
 
 
 def counted(run: GapRun) -> list[tuple]:
-    fields = [f.attname for f in MeasureTally._meta.fields if f.name not in ("id", "run")]
-    return sorted(MeasureTally.objects.filter(run=run).values_list(*fields), key=str)
+    return [
+        row
+        for tally in (MeasureTally, OpenTally)
+        for fields in [[f.attname for f in tally._meta.fields if f.name not in ("id", "run")]]
+        for row in sorted(tally.objects.filter(run=run).values_list(*fields), key=str)
+    ]
 
 
 def on_rolls(run: GapRun) -> dict:
@@ -71,11 +75,11 @@ class Nights(Charts, CastTestCase):
         """Runs, and holds it against a look at everybody."""
         with override_settings(NOW=NOON + (day - TODAY)):
             run = find_gaps(**how)
-            before, tasks, mine = stored(), Task.objects.open().count(), on_rolls(run)
+            before, tasks, mine = stored(), Task.objects.open().count(), (counted(run), on_rolls(run))
             with everybody_after_all() as full:
                 assert full.full and full.written == 0, full.summary
                 assert (stored(), Task.objects.open().count()) == (before, tasks)
-                assert counted(full) == counted(run) and on_rolls(full) == mine
+                assert (counted(full), on_rolls(full)) == mine
         return run
 
     def test_the_first_looks_at_everybody(self):
@@ -132,6 +136,32 @@ class Nights(Charts, CastTestCase):
         before = Task.objects.open().filter(reason="no_way_to_reach").count()
         assert self.night().looked_at == 1
         assert Task.objects.open().filter(reason="no_way_to_reach").count() == before + 1
+
+    def test_who_is_counted_elsewhere_is_not_looked_at(self):
+        doctor = Practitioner.objects.create(source="t", fhir_id="1", name="Dr. Woo")
+        for change in (
+            {"language": "es"}, {"pcp": doctor}, {"clinic": self.other_clinic}, {"clinic": None, "pcp": None},
+            {"clinic": self.clinic, "language": "en"},
+        ):  # fmt: skip
+            Patient.objects.filter(pk=self.patient.pk).update(**change)
+            assert self.night().looked_at == 0, change
+        Patient.objects.filter(pk=self.patient.pk).update(language="vi", deceased=True)
+        assert self.night().looked_at == 1
+
+    def test_a_birthday_between_two_nights(self):
+        for n, born in enumerate((date(1976, 3, 5), date(1966, 3, 6), date(1956, 3, 8), date(2008, 3, 4))):
+            self.add(visit(THIS_YEAR), patient=self.make_patient(f"N{n}", "Born", birth_date=born))
+        self.night()
+        for days in (1, 2, 4):
+            assert self.night(TODAY + timedelta(days=days)).looked_at == 0
+
+    def test_only_what_differs_is_kept_anew(self):
+        kept = set(CountedTogether.objects.values_list("pk", flat=True))
+        self.night()
+        assert set(CountedTogether.objects.values_list("pk", flat=True)) == kept
+        Patient.objects.filter(pk=self.other.pk).update(language="es")
+        self.night()
+        assert len(kept - set(CountedTogether.objects.values_list("pk", flat=True))) == 1
 
     # --- time itself ---------------------------------------------------------------------------------------
     def test_a_fact_dated_ahead_counts_from_its_day(self):

@@ -1,13 +1,16 @@
 """The delivery page: what waits, the switch, messages to decide on, receipts to take away."""
 
 import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
 
 from django.test import override_settings
 
 from engage.audit.models import AuditEvent
 from engage.lib import clock
-from engage.messaging import actions, breaker, health, switch, twilio
-from engage.messaging.models import Attempt, Breaker, Lane, Message, ProviderEvent, SendingStop
+from engage.messaging import actions, breaker, generation, health, switch, twilio
+from engage.messaging.models import Attempt, Breaker, Heartbeat, Lane, Message, ProviderEvent, SendingStop
 from engage.patients.actions import record_consent
 from engage.worklist.models import Task
 from tests.base import CastTestCase
@@ -108,6 +111,64 @@ class Switch(Delivery):
         assert self.client.post("/delivery/try-again/").status_code == 302
         assert Breaker.objects.get().state == "open"
         assert AuditEvent.objects.filter(action="sending.try_again").exists()
+
+
+class Release(Delivery):
+    """A backup was put back; the page says so, and releases it once what was lost has been mended."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        change = override_settings(VAR_DIR=Path(folder.name))
+        change.enable()
+        self.addCleanup(change.disable)
+        for _ in range(3):
+            generation.advance()
+        saved = clock.machine_now() - timedelta(hours=2)
+        Heartbeat.objects.filter(name__startswith="generation:").update(detail={"number": 1}, at=saved)
+        generation.advance()  # the sender finds out
+
+    def mend(self):
+        for name in (generation.REPLIES_READ, generation.TOUCHES_MADE):
+            health.beat(name)
+
+    def test_an_operator_reads_what_happened_and_releases_it(self):
+        message = self.queue()
+        self.client.force_login(self.supervisor)
+        assert "Release the restored database" in self.client.get("/delivery/").content.decode()
+        page = self.client.get("/delivery/release/").content.decode()
+        assert "A backup was put back" in page and page.count("Not yet") == 2 and ">Release<" not in page
+        assert "Not yet" in self.client.post("/delivery/release/", follow=True).content.decode()
+        assert generation.restored()
+        self.mend()
+        page = self.client.get("/delivery/release/").content.decode()
+        assert "1 message waits" in page and page.count("Done") == 2 and ">Release<" in page
+        assert self.client.post("/delivery/release/").url == "/delivery/"
+        assert not generation.restored() and generation.advance()
+        message.refresh_from_db()
+        assert message.state == "in_doubt"
+        assert message.attempts.get().started_at < clock.machine_now() - timedelta(hours=2)
+        event = AuditEvent.objects.get(action="sending.resume")
+        assert (event.actor, event.detail["messages"]) == ("supervisor", 1)
+        assert "nothing to release" in self.client.post("/delivery/release/", follow=True).content.decode()
+
+    def test_another_host_learns_of_it_from_the_database(self):
+        """The console's host need not be the one that sends."""
+        with tempfile.TemporaryDirectory() as elsewhere, override_settings(VAR_DIR=Path(elsewhere)):
+            assert generation.restored()
+            self.mend()
+            switch.release(self.administrator)
+            assert not generation.restored()
+        assert generation.advance()
+
+    def test_others_may_not(self):
+        self.mend()
+        for user in (self.coordinator, self.nurse, self.auditor, self.stranger):
+            self.client.force_login(user)
+            assert self.client.get("/delivery/release/").status_code == 403, user
+            assert self.client.post("/delivery/release/").status_code == 403, user
+        assert generation.restored() and not AuditEvent.objects.filter(action="sending.resume").exists()
 
 
 class Deciding(Delivery):

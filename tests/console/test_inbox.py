@@ -245,6 +245,22 @@ class Acts(Pages):
         self.do("conversation_take", self.pk, over=self.coordinator.pk)
         assert self.conversation().owner == self.nurse
 
+    def test_taking_over_can_be_undone_while_it_is_ones_own(self):
+        self.do("conversation_take", self.pk)
+        self.client.force_login(self.nurse)
+        answer = self.do("conversation_take", self.pk, over=self.coordinator.pk)
+        undo = f"{reverse('conversation_hand_back', args=[self.pk])}?to={self.coordinator.pk}"
+        assert f'action="{undo}"' in self.client.get(answer["Location"]).content.decode()
+        for to in (self.stranger.pk, self.auditor.pk, "x", ""):
+            self.client.post(f"{reverse('conversation_hand_back', args=[self.pk])}?to={to}")
+            assert self.conversation().owner == self.nurse
+        self.client.post(undo)
+        assert self.conversation().owner == self.coordinator
+        said = AuditEvent.objects.get(action="conversation.hand_back")
+        assert (said.actor_id, said.detail) == (self.nurse.pk, {"to": self.coordinator.pk})
+        self.client.post(undo)  # once more: it is not the nurse's now
+        assert AuditEvent.objects.filter(action="conversation.hand_back").count() == 1
+
     def test_snooze_close_and_open_again(self):
         self.do("conversation_snooze", self.pk, until="tomorrow")
         assert self.conversation().snoozed_until == NOON.replace(day=5, hour=14)

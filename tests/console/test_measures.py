@@ -73,6 +73,12 @@ class ListTests(MeasureCase):
         assert "123.8%" not in html
         assert self.client.get("/measures/").content.decode().count("<circle") == 2
 
+    def test_a_first_night_says_that_its_picture_begins_with_the_second(self):
+        begins = "One night so far: the picture begins with the second."
+        assert begins not in self.text("/measures/CMS130/")
+        self.make_run(date(2026, 3, 3), numerator=50, measure="CMS122")
+        assert begins in self.text("/measures/CMS122/")
+
     def test_the_last_run_is_told_and_of_when_the_figures_are(self):
         html = self.text("/measures/")
         assert "Last run as of 2 Mar 2026: failed; 7 opened, 2 closed, 50 unchanged." in html
@@ -167,6 +173,15 @@ class MeasureTests(MeasureCase):
         )  # fmt: skip
         html = self.text("/measures/CMS138/")
         assert "25.0% 20 of 80" in html and "Group 2: 75.0% 6 of 8" in html and "Open gaps: 82" in html
+
+    def test_one_rate_over_the_groups_where_the_measure_asks_for_it(self):
+        for group, numerator in ((1, 20), (4, 40)):
+            run = self.make_run(date(2026, 3, 3), numerator=numerator, measure="CMS347", group=group)
+        MeasureTally.objects.filter(measure="CMS347").update(run=run)
+        assert "37.5% 60 of 160" in self.text("/measures/")
+        html = self.text("/measures/CMS347/")
+        assert "Group 1: 25.0% 20 of 80" in html and "Group 4: 50.0% 40 of 80" in html
+        assert "one rate over its 2 groups together" in html and "37.5% 60 of 160" in html
 
     def test_few_queries_whatever_the_size(self):
         self.client.force_login(self.coordinator)

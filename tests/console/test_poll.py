@@ -18,7 +18,6 @@ URL = "/poll/counts/"
 
 class Poll(CastTestCase):
     def setUp(self):
-        cache.clear()
         self.client.force_login(self.coordinator)
 
     def counts(self, query=""):

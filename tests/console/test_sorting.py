@@ -8,7 +8,7 @@ from django.urls import reverse
 from engage.audit.models import AuditEvent
 from engage.inbox import editing, sampling, wordlist
 from engage.inbox.actions import receive
-from engage.inbox.models import Conversation, Flag, Level, Reading, SampleItem, WordList
+from engage.inbox.models import Conversation, Flag, Level, Reading, SampleItem, SecondReading, WordList
 from engage.lib import clock
 from engage.messaging.models import Message
 from engage.worklist.models import Task
@@ -89,6 +89,25 @@ class Sampled(SortingTestCase):
             sampling.decide(item, item.said, by=self.nurse)
         self.client.force_login(self.user("mesa nurse", "nurse", self.other_clinic))
         assert "Nothing to count yet" in self.get("sorting_figures")
+
+    def test_what_the_second_reader_raised_is_named_and_counted_by_prompt(self):
+        message = receive(sid="SM1", address=ANA, to="+15550100000", body="The ducks feed themselves", raw={})
+        at = clock.machine_now()
+        SecondReading.objects.create(
+            message=message, state="answered", prompt_version="2026-01-01", next_at=at, made_at=at
+        )
+        conversation = Conversation.of(message)
+        assert "Second reader" not in self.get("conversation", conversation.pk)
+        reason = "Pointed out by a language model (prompt 2026-01-01)."
+        Flag.objects.create(
+            conversation=conversation, message=message, label="abuse", level=0, source="llm", reason=reason
+        )
+        page = self.get("conversation", conversation.pk)
+        assert "Second reader</span>" in page and reason in page
+        page = self.get("sorting_figures")
+        assert "Second reader</h2>" in page and "2026-01-01" in page
+        self.client.force_login(self.user("mesa nurse", "nurse", self.other_clinic))
+        assert "2026-01-01" not in self.get("sorting_figures")
 
 
 class Words(SortingTestCase):

@@ -9,16 +9,20 @@ from django.core.management import CommandError, call_command
 
 from engage.audit.models import AuditEvent
 from engage.inbox import actions, sampling
-from engage.inbox.labels import blanked, lines
+from engage.inbox.labels import lines
 from engage.inbox.models import Flag, Sample, SampleItem
 from engage.inbox.triage.stream import lines as triaged
+from engage.messaging.models import Message
 from tests.inbox.base import InboxTestCase
+
+IDENTIFIERS = "call Ana Rivera at 617-555-0142, ana.r@example.org, born 3/14/1957, MRN 00482913, 12 Elm Street Apt 4, https://x.example/r?p=7"
+IDENTIFYING = ("Ana", "Rivera", "0142", "example.org", "1957", "00482913", "Elm", "x.example")
 
 
 class Labels(InboxTestCase):
     def dismissed(self):
         self.said()
-        message = self.hear("This wait gives me chest pain, call Ana Rivera at 617-555-0142")
+        message = self.hear(f"This wait gives me chest pain, {IDENTIFIERS}. bp 128/76 at 10:30")
         actions.dismiss(Flag.objects.get(label="emergency"), by=self.nurse)
         return message
 
@@ -31,10 +35,15 @@ class Labels(InboxTestCase):
 
     def test_nothing_names_the_patient(self):
         self.dismissed()
-        text = json.dumps(list(lines()))
-        assert "Rivera" not in text and "Ana" not in text and "0142" not in text and "[name]" in text
-        assert blanked("write to ana.r@example.org", None) == "write to [address]"
-        assert blanked("take 2 at 10:30", None) == "take 2 at 10:30"
+        (line,) = lines()
+        left = [part for part in IDENTIFYING if part in line["text"]]
+        assert not left and "128/76 at 10:30" in line["text"]
+
+    def test_an_unmatched_reply_names_nobody_on_the_number_either(self):
+        message = self.dismissed()
+        Message.objects.filter(pk=message.pk).update(patient=None)
+        (line,) = lines()
+        assert "Rivera" not in line["text"] and "[name]" in line["text"]
 
     def test_the_samples_verdict_goes_first_and_keeps_its_weight(self):
         message = self.dismissed()

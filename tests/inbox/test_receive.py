@@ -1,18 +1,13 @@
 """A reply is kept once, matched only when that is certain, read, and given to a person with a deadline."""
 
-import threading
 from datetime import timedelta
-from unittest import mock
 
 import pytest
-from django.db import transaction
 
 from engage.audit.models import AuditEvent
 from engage.campaigns.models import Campaign, Enrollment
-from engage.inbox import jobs
 from engage.inbox.actions import receive
-from engage.inbox.models import Conversation, Flag, Level, Reading
-from engage.inbox.triage import pipeline
+from engage.inbox.models import Conversation, Flag, Level
 from engage.lib import clock
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint
@@ -50,6 +45,15 @@ class KeptOnce(InboxTestCase):
         )
         assert first.pk == again.pk
         assert before == after
+
+    def test_it_shows_that_the_number_works_and_its_repetition_shows_nothing(self):
+        self.patient.contact_points.update(state="suspect", suspect_count=2)
+        self.hear("What time do you open?", sid="SM1")
+        point = self.patient.contact_points.get()
+        assert (point.state, point.suspect_count) == ("active", 0)
+        self.patient.contact_points.update(state="suspect", suspect_count=2)
+        self.hear("What time do you open?", sid="SM1")
+        assert self.patient.contact_points.get().state == "suspect"
 
     def test_without_the_carriers_id_it_is_refused(self):
         with pytest.raises(ValueError, match="kept once"):
@@ -276,103 +280,6 @@ class CampaignsStop(InboxTestCase):
         assert self.after("HELP") == ("active", "")
 
 
-class Failing(InboxTestCase):
-    def test_a_broken_triage_leaves_the_reply_unsorted_on_top_and_is_tried_again(self):
-        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError("secret words")):
-            message = self.hear("tengo dolor de pecho")
-        reading = Reading.objects.get(message=message)
-        assert (reading.complete, reading.failure) == (False, "triage: KeyError")
-        assert self.conversation().level == Level.UNSORTED
-        assert jobs.finish_unsorted() == 1
-        assert self.conversation().level == Level.URGENT
-        assert Task.objects.filter(reason="urgent_reply").exists()
-        assert jobs.finish_unsorted() == 0
-
-    def test_a_broken_alert_loses_neither_task_nor_crisis_reply(self):
-        with mock.patch("engage.inbox.consequences.safety.on_call_alert", side_effect=RuntimeError):
-            self.hear("tengo dolor de pecho")
-        assert self.conversation().level == Level.URGENT
-        assert Reading.objects.get().failure == "alert: RuntimeError"
-        assert Task.objects.filter(reason="urgent_reply").exists()
-        assert [m.template.purpose for m in self.sent_to()] == ["crisis"]
-        assert jobs.finish_unsorted() == 1
-        assert len(self.sent_to()) == 1  # what was done is not done again
-        assert len(self.sent_to(self.clinic.on_call_number)) == 1
-
-    def test_stop_is_obeyed_though_triage_is_broken(self):
-        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
-            self.hear("STOP")
-        assert self.patient.contact_points.get().sms_consent == "revoked"
-
-
-class EachStageBroken(InboxTestCase):
-    """Whichever reading stage raises, hangs or is missing: nothing is lost, and somebody is told."""
-
-    def broken(self, stage, act):
-        stages = [stage if s is stage else s for s in pipeline.STAGES]
-        stages[stages.index(stage)] = act
-        return mock.patch.object(pipeline, "STAGES", tuple(stages))
-
-    def check(self, message, failure):
-        reading = Reading.objects.get(message=message)
-        assert (reading.complete, reading.failure) == (False, failure)
-        assert self.conversation().unread
-        task = Task.objects.get(about="triage:failing")
-        assert (task.queue, task.priority, task.state) == ("supervisors", Task.Priority.URGENT, "open")
-        assert "chest" not in task.summary
-
-    def test_a_stage_that_raises_leaves_the_reply_on_top_and_is_told_about(self):
-        for stage in pipeline.STAGES:
-            with self.subTest(stage.__name__), transaction.atomic():
-
-                def fails(material, name=stage.__name__):
-                    raise KeyError(name)
-
-                fails.__name__ = stage.__name__
-                with self.broken(stage, fails):
-                    message = self.hear("I would like to ask about my visit")
-                self.check(message, f"{stage.__name__.strip('_')}: KeyError")
-                assert self.conversation().level == Level.UNSORTED
-                transaction.set_rollback(True)
-
-    def test_a_broken_classifier_loses_no_red_flag_and_a_broken_lexicon_not_the_classifier(self):
-        with mock.patch.object(pipeline.classifier, "load", side_effect=FileNotFoundError):
-            message = self.hear("tengo dolor de pecho")
-        self.check(message, "classifier: FileNotFoundError")
-        assert self.conversation().level == Level.URGENT
-        assert len(self.sent_to(self.clinic.on_call_number)) == 1
-        with mock.patch.object(pipeline.lexicon, "load", side_effect=ValueError):
-            message = self.hear("I want to die, I can't do this any more")
-        self.check(message, "preparation: ValueError")
-        assert Flag.objects.filter(message=message, source="classifier", level=Level.URGENT).exists()
-
-    def test_a_stage_that_hangs_is_given_up_and_what_was_found_before_it_counts(self):
-        let_go = threading.Event()
-        last = pipeline.STAGES[-1]
-
-        def _classifier(material):
-            let_go.wait(30)
-            return []
-
-        with self.broken(last, _classifier), mock.patch.object(pipeline, "PATIENCE", 0.3):
-            message = self.hear("tengo dolor de pecho")
-        let_go.set()
-        self.check(message, "classifier: took too long")
-        assert self.conversation().level == Level.URGENT
-
-    def test_the_task_ends_by_itself_once_every_reply_is_read(self):
-        with mock.patch.object(pipeline.classifier, "load", side_effect=FileNotFoundError):
-            self.hear("What time do you open?")
-            self.hear("And on Saturday?")
-            assert Task.objects.filter(about="triage:failing").count() == 1
-            jobs.finish_unsorted()
-            assert Task.objects.open().filter(about="triage:failing").exists()
-        assert jobs.finish_unsorted() == 2
-        task = Task.objects.get(about="triage:failing")
-        assert (task.state, task.outcome) == ("done", "by_system")
-        assert self.conversation().level == Level.SIGNIFICANT
-
-
 class Floods(InboxTestCase):
     def test_ten_identical_replies_in_a_minute_are_ten_messages_and_one_matter(self):
         for _ in range(10):
@@ -397,3 +304,30 @@ class Floods(InboxTestCase):
         message.refresh_from_db()
         assert message.body.startswith("chest pain")
         assert self.conversation().level == Level.URGENT
+
+
+class Graded(InboxTestCase):
+    """A reply that alone waits gives the conversation its level without asking for the others; it is the same."""
+
+    def level_after(self, body, at):
+        receive(sid=f"SM{at:%H%M}", address=ANA, to="+15550100000", body=body, raw={}, at=at)
+        conversation = self.conversation()
+        assert conversation.level == conversation.graded()
+        return conversation.level
+
+    def test_one_reply_after_another_and_an_older_one_that_was_lost_on_its_way(self):
+        now = clock.now()
+        assert self.level_after("thanks!", now) == Level.ROUTINE
+        assert self.level_after("I have chest pain", now + timedelta(minutes=1)) == Level.URGENT
+        assert self.level_after("thanks!", now + timedelta(minutes=2)) == Level.URGENT
+        Conversation.objects.update(
+            waiting_since=None, state="waiting", level=Level.ROUTINE
+        )  # somebody has answered
+        assert self.level_after("thanks!", now - timedelta(minutes=1)) == Level.URGENT
+        Conversation.objects.update(waiting_since=None, state="waiting", level=Level.ROUTINE)
+        assert self.level_after("thanks!", now + timedelta(minutes=3)) == Level.ROUTINE
+
+    def test_a_number_that_blocked_us_works_again(self):
+        self.patient.contact_points.update(state="blocked")
+        self.hear("What time do you open?")
+        assert self.patient.contact_points.get().state == "active"

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.test import override_settings
 
-from engage.inbox import flags, jobs, secondreading
+from engage.inbox import figures, flags, jobs, secondreading
 from engage.inbox.models import Flag, Level, Reading, SecondReading
 from engage.inbox.redaction import redacted
 from engage.lib import clock
@@ -121,10 +121,16 @@ class Adds(SecondReaderTestCase):
     def test_what_a_person_made_of_it_is_on_record(self):
         self.server.finds(("self_harm", "The ducks"), ("other", "feed"))
         message, row = self.read()
-        assert row.made_of_it() == {"proposed": 2}
+        (made,) = figures.second_reader([self.clinic.pk], clock.today())
+        assert (made.prompt, made.replies, made.raised, made.undecided) == (row.prompt_version, 1, 2, 2)
         flags.dismiss(Flag.objects.get(message=message, label="self_harm", source="llm"), by=self.nurse)
         flags.confirm(Flag.objects.get(message=message, label="other", source="llm"), self.nurse)
-        assert row.made_of_it() == {"dismissed": 1, "confirmed": 1}
+        earlier = SecondReading.objects.filter(message=self.hear(PLAIN))
+        earlier.update(state="answered", prompt_version="2026-01-01")
+        new, old = figures.second_reader([self.clinic.pk], clock.today())
+        assert (new.confirmed, new.dismissed, new.undecided) == (1, 1, 0)
+        assert (old.prompt, old.replies, old.raised) == ("2026-01-01", 1, 0)
+        assert figures.second_reader([self.other_clinic.pk], clock.today()) == []
 
     def test_what_is_known_is_not_said_again_and_what_a_person_dismissed_stays_so(self):
         message = self.hear("tengo dolor de pecho")

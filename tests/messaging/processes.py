@@ -3,17 +3,21 @@
 Intervals are those of production at 1/60; the code is the same.
 """
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.databases import ROOT, own_database
 from tests.simulator.harness import Carrier
-from tests.stack import ROOT, own_database
+from tests.stack import wait_for
 
 SIXTIETH = {
     "HTTP_TIMEOUT": "0.25", "LEASE": "1", "SETTLE": "1", "LISTING_GAP": "5", "SWEEP_EVERY": "1",
@@ -24,7 +28,7 @@ NOON = "2026-03-04T12:00:00-05:00"
 FEEDER = """
 import sys, django
 django.setup()
-from django.db import transaction
+from django.db import connection, transaction
 from engage.accounts.models import Clinic
 from engage.messaging import actions
 from engage.patients.models import ContactPoint, Patient
@@ -40,27 +44,36 @@ for line in sys.stdin:
                                                 sms_consent="granted")
             actions.queue(body=f"Hello number {n}", key=f"k{n}", patient=patient, contact_point=point)
     total += int(line)
+    connection.close()
     print(total, flush=True)
 """
 
 
+def catches(pid: int, sign: signal.Signals) -> bool:
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (sign - 1) & 1)
+
+
 class Senders:
-    """A database, a carrier and as many senders as one likes; a context manager."""
+    """A database, a carrier and as many senders as one likes; a context manager. `env` may name a database, if it has its
+    tables."""
 
     def __init__(self, folder: Path, carrier: Carrier, **env: str) -> None:
         self.folder, self.carrier = folder, carrier
-        self.database, self.drop = own_database(folder)
+        self.drop: Callable[[], object] = lambda: None
+        if "DATABASE_URL" not in env:
+            env["DATABASE_URL"], self.drop = own_database(folder)
         kept = {k: v for k, v in os.environ.items() if k not in ("NOW", "SEND_ALLOWLIST", "REDIS_URL")}
         self.env = kept | SIXTIETH | carrier.environment() | {
-            "DATABASE_URL": self.database, "ENGAGE_VAR": str(folder / "var"), "NOW": NOON, "LOG_LEVEL": "WARNING",
+            "ENGAGE_VAR": str(folder / "var"), "NOW": NOON, "LOG_LEVEL": "WARNING",
             "SECRET_KEY": "for tests only, and long enough to be taken", "DJANGO_SETTINGS_MODULE": "engage.settings",
             "PYTHONUNBUFFERED": "1",
         } | env  # fmt: skip
         self.feeder: subprocess.Popen | None = None
         self.running: list[subprocess.Popen] = []
+        self.counted, self.accepted = 0, 0  # bytes and texts of the carrier's log
 
     def __enter__(self) -> "Senders":
-        self.manage("migrate", "-v0")
         self.feeder = subprocess.Popen(
             [sys.executable, "-c", FEEDER], cwd=ROOT, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True,
@@ -69,9 +82,9 @@ class Senders:
 
     def __exit__(self, *_: object) -> None:
         for process in self.running:
-            if process.poll() is None:
-                process.kill()
-                process.wait(10)
+            with contextlib.suppress(ProcessLookupError):  # its group: a killed cluster leaves workers behind
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
         if self.feeder:
             self.feeder.stdin.close()
             self.feeder.wait(10)
@@ -91,23 +104,38 @@ class Senders:
         self.feeder.stdin.flush()
         return int(self.feeder.stdout.readline())
 
-    def start(self) -> subprocess.Popen:
-        log = (self.folder / "sender.log").open("ab")
+    def start(self, command: str = "deliver") -> subprocess.Popen:
+        log = (self.folder / f"{command}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "deliver"], cwd=ROOT, env=self.env, stdout=log, stderr=log
-        )
+            [sys.executable, "manage.py", command], cwd=ROOT, env=self.env, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
         log.close()
         self.running.append(process)
         return process
+
+    def end(self, process: subprocess.Popen) -> int:
+        """Tells it to end, once it can be told (until it has begun, SIGTERM just kills it), and gives its exit code."""
+        wait_for(
+            lambda: process.poll() is not None or catches(process.pid, signal.SIGTERM), what="its beginning"
+        )
+        process.terminate()
+        return process.wait(40)
 
     def kill(self, process: subprocess.Popen) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait(10)
 
     def taken(self) -> int:
-        """How many lines the carrier's log has; cheap, for waiting."""
-        path = self.carrier.log_path
-        return path.read_bytes().count(b'"accepted"') if path.exists() else 0
+        """How many lines the carrier's log has; cheap, for waiting: what was counted is not read again."""
+        if self.carrier.log_path.exists():
+            with self.carrier.log_path.open("rb") as log:
+                log.seek(self.counted)
+                fresh = log.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            self.counted += len(whole)
+            self.accepted += whole.count(b'"accepted"')
+        return self.accepted
 
     def wait_for(self, count: int, seconds: float = 60) -> bool:
         end = time.monotonic() + seconds

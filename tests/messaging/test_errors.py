@@ -89,12 +89,12 @@ class Table(CastTestCase):
         assert self.state() == "blocked"
         errors.delivered("+16175550142")
         assert self.state() == "blocked"  # an old report proves nothing
-        errors.heard("+16175550142")
+        errors.heard("+16175550142", self.patient.contact_points.all())
         assert self.state() == "active"
 
     def test_writing_to_us_opts_nobody_back_in(self):
         self.fail("21610")
-        errors.heard("+16175550142")
+        errors.heard("+16175550142", self.patient.contact_points.all())
         point = self.patient.contact_points.get()
         assert (point.state, point.sms_consent) == ("opted_out", "revoked")
 

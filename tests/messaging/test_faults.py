@@ -127,8 +127,6 @@ def test_many_senders_share_one_outbox(tmp_path):
         senders.queue(240)
         running = [senders.start() for _ in range(4)]
         assert senders.wait_for(240, 180)
-        for process in running:
-            process.terminate()
-        assert [process.wait(30) for process in running] == [0] * 4
+        assert [senders.end(process) for process in running] == [0] * 4
         senders.settle()
         assert set(senders.judge(240)) <= {"accepted", "sent", "delivered"}

@@ -26,7 +26,7 @@ def test_twenty_kills_during_a_thousand_sends(tmp_path):
             if life % 3 == 2:  # around the claim, before the first POST
                 time.sleep(max(0.0, warm_up - chance.random() * 0.1))
             else:  # anywhere from the first POST to the last, or while the answers are written
-                assert senders.wait_for(before + 1), (tmp_path / "sender.log").read_text()[-2000:]
+                assert senders.wait_for(before + 1), (tmp_path / "deliver.log").read_text()[-2000:]
                 warm_up = time.monotonic() - began
                 senders.wait_for(before + chance.randint(1, 45), 0.2)
                 time.sleep(chance.random() * 0.03)
@@ -52,8 +52,7 @@ def test_a_sender_that_slept_past_its_lease_sends_nothing_more(tmp_path):
             sleeper.send_signal(signal.SIGCONT)
             time.sleep(0.5)
             for process in (sleeper, other):
-                process.terminate()
-                assert process.wait(30) == 0
+                assert senders.end(process) == 0
         senders.settle()
         assert set(senders.judge(200)) <= {"accepted", "sent", "delivered"}
 

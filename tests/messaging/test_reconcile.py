@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.test import override_settings
 
 from engage.lib import clock
-from engage.messaging import actions, generation
+from engage.messaging import actions, generation, health
 from engage.messaging.models import Attempt, Heartbeat, Message
 from engage.messaging.outbox import Sender, deliver_once
 from engage.messaging.reconcile import reconcile
@@ -190,13 +190,19 @@ class Restored(CarrierTestCase):
         taken = self.carrier.accepted()
         assert len(taken) == 2
         # The backup: yesterday's rows, in which nothing had been sent.
-        Heartbeat.objects.update(detail={"number": 1})
+        saved = clock.machine_now() - timedelta(hours=6)
+        Heartbeat.objects.update(detail={"number": 1}, at=saved)
         Attempt.objects.all().delete()
         Message.objects.update(state=State.QUEUED, provider_sid=None, accepted_at=None, attempts_made=0)
+        Message.objects.filter(pk=other.pk).update(
+            state=State.IN_DOUBT
+        )  # settled, and sent again, later that day
         self.carrier.control("settings", {"list_lag": 0})
         assert generation.restored()
         assert not generation.advance()
-        assert generation.accept() == 2
+        health.beat("deliver")  # a sender that waits shows that it is alive
+        generation.accept()
+        assert set(Attempt.objects.values_list("started_at", flat=True)) == {saved - timedelta(minutes=10)}
         assert not generation.restored()
         assert deliver_once() == 0
         later(100)

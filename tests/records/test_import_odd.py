@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -16,8 +15,8 @@ from hypothesis import strategies as st
 
 from engage.records import actions
 from engage.records.models import Event
+from tests.databases import ROOT, own_database
 
-ROOT = Path(__file__).parents[2]
 EXCERPTS = ROOT / "tests" / "data" / "fhir"
 GOOD = [json.loads(line) for name in ("bulk", "sample") for line in (EXCERPTS / f"{name}.ndjson").open()]
 GOOD += [
@@ -113,7 +112,7 @@ def test_what_the_database_refuses_is_lost_alone():
 
 
 @pytest.mark.slow
-def test_killed_and_repeated_it_ends_the_same(tmp_path):
+def test_killed_and_repeated_it_ends_the_same(tmp_path, request):
     """A real kill, several times, of a real process; the last run makes good what is missing."""
     file = tmp_path / "in.ndjson"
     with file.open("w") as out:
@@ -123,9 +122,10 @@ def test_killed_and_repeated_it_ends_the_same(tmp_path):
                 for kind in ("Patient", "Encounter", "Organization"):
                     text = text.replace(f"{kind}/", f"{kind}/{copy_number}-")
                 out.write(text + "\n")
-    env = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "ENGAGE_VAR": str(tmp_path)}
+    database, drop = own_database(tmp_path)
+    request.addfinalizer(drop)
+    env = os.environ | {"DATABASE_URL": database, "ENGAGE_VAR": str(tmp_path)}
     manage = [sys.executable, str(ROOT / "manage.py")]
-    subprocess.run([*manage, "migrate", "-v0"], env=env, check=True)
     command = [*manage, "import_fhir", str(file)]
     killed = 0
     for delay in (1.6, 2.0, 2.4):

@@ -14,6 +14,13 @@ pytestmark = pytest.mark.django_db
 COLONOSCOPY = "2.16.840.1.113883.3.464.1003.108.12.1020"
 
 
+@pytest.fixture(autouse=True)
+def none_loaded(db):
+    """The database of the tests begins with those shipped."""
+    ValueSetCode.objects.all().delete()
+    ValueSet.objects.all().delete()
+
+
 def value_set(oid="1.2.3.4", *codes, **more):
     contains = [{"system": "s", "code": c} for c in codes]
     return {

@@ -1,6 +1,7 @@
 """The provider's calls: forged, doubled, oversized, broken, and what is kept of them."""
 
 import json
+from unittest import mock
 from urllib.parse import urlencode
 
 from django.db import DatabaseError, connection
@@ -8,11 +9,13 @@ from django.test import Client, override_settings
 from twilio.request_validator import RequestValidator
 
 from engage.inbox.models import Conversation
+from engage.inbox.triage import pipeline
 from engage.lib import clock, signing
 from engage.messaging import actions
 from engage.messaging.models import Attempt, Message
 from engage.messaging.status import TOKEN
 from engage.patients.models import Consent
+from engage.webhooks import line
 from tests.base import CastTestCase
 
 ACCOUNT = "AC" + "0" * 32
@@ -131,6 +134,20 @@ class Replies(WebhookTestCase):
         message = Message.objects.heard().get()
         assert (message.patient, message.body) == (self.patient, "I have a question")
         assert Conversation.objects.get().patient == self.patient
+
+    def test_where_webhooks_stand_in_line_it_is_read_before(self):
+        actions.queue(body="Hello", key="k", patient=self.patient)
+        Message.objects.update(state="delivered")
+        read_in_line = []
+
+        def attempt(*args, **facts):
+            read_in_line.append(line.LINE.led)
+            return pipeline.attempt(*args, **facts)
+
+        with mock.patch("engage.inbox.arrival.triage.attempt", attempt):
+            self.post(MESSAGE, self.inbound("I have a question"))
+        assert read_in_line == [False]
+        assert Message.objects.heard().get().reading.complete
 
     def test_an_opt_out_takes_effect_in_the_same_transaction(self):
         waiting = actions.queue(body="Hello", key="k", patient=self.patient)

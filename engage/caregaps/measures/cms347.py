@@ -146,6 +146,7 @@ MEASURE = Measure(
             version="2025.1",
             artifact="StatinTherapyforthePreventionandTreatmentofCardiovascularDiseaseFHIR|0.2.000",
             groups=GROUPS,
+            one_rate=True,
         ),
     },
     closers=(Closer("statin", Words("Statin prescribed", "Estatina recetada"), statin),),

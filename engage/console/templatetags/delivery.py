@@ -6,7 +6,12 @@ from engage.messaging import health, receipts
 from engage.patients.models import Consent
 
 register = template.Library()
-PROCESSES = {"deliver": "Sender", "cluster": "Jobs", "replies read": "Carrier's list of replies"}
+PROCESSES = {
+    "deliver": "Sender",
+    "cluster": "Jobs",
+    "replies read": "Carrier's list of replies",
+    "touches made": "Campaigns' due touches",
+}
 
 
 @register.filter

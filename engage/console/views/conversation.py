@@ -9,6 +9,7 @@ from django.urls import URLPattern, path, reverse
 
 from engage.console.access import CARE, StaffRequest, page, viewed
 from engage.console.composer import Composer, last_heard, size_in_words
+from engage.console.handing import colleagues
 from engage.console.panes import whole
 from engage.inbox import actions, deadlines
 from engage.inbox.folders import BY_SLUG
@@ -95,10 +96,25 @@ def undo(request: StaffRequest, pk: int) -> HttpResponse:
 @page(*CARE, methods=("POST",))
 def take(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
-    over = request.POST.get("over", "")
+    over, owner = request.POST.get("over", ""), conversation.owner
     if not actions.take(conversation, request.user, over=number(over)):
-        owner = conversation.owner.display_name if conversation.owner else "Somebody"
-        messages.error(request, f"{owner} has taken this conversation.")
+        name = owner.display_name if owner else "Somebody"
+        messages.error(request, f"{name} has taken this conversation.")
+    elif owner is not None and owner != request.user:
+        undo = f"{reverse('conversation_hand_back', args=[pk])}?to={owner.pk}"
+        messages.success(request, f"Taken over from {owner.display_name}.", undo)
+    return back_to(conversation, request)
+
+
+@page(*CARE, methods=("POST",))
+def hand_back(request: StaffRequest, pk: int) -> HttpResponse:
+    """Undo of taking over."""
+    conversation = mine(request, pk)
+    owner = colleagues().filter(pk=number(request.GET.get("to", "")) or 0).first()
+    if owner is None or not actions.hand_back(conversation, owner, by=request.user):
+        messages.error(request, "It is not yours to give back any more.")
+    else:
+        messages.success(request, f"{owner.display_name} looks after it again.")
     return back_to(conversation, request)
 
 
@@ -244,6 +260,7 @@ urlpatterns: list[URLPattern] = [
     path("c/<int:pk>/preview/", preview, name="conversation_preview"),
     path("c/<int:pk>/take/", take, name="conversation_take"),
     path("c/<int:pk>/release/", release, name="conversation_release"),
+    path("c/<int:pk>/hand-back/", hand_back, name="conversation_hand_back"),
     path("c/<int:pk>/snooze/", snooze, name="conversation_snooze"),
     path("c/<int:pk>/close/", close, name="conversation_close"),
     path("c/<int:pk>/reopen/", reopen, name="conversation_reopen"),

@@ -15,7 +15,7 @@ from engage.accounts.models import Role, User
 from engage.console.access import AUDITORS, CAMPAIGNERS, CARE, StaffRequest, listed, page, viewed
 from engage.inbox.models import Reading
 from engage.lib import clock
-from engage.messaging import health, receipts, switch
+from engage.messaging import generation, health, receipts, switch
 from engage.messaging.models import Breaker, Message
 
 OPERATORS = CAMPAIGNERS
@@ -30,6 +30,7 @@ def delivery(request: StaffRequest) -> HttpResponse:
     """The operator's page; with it, for those who care for patients, the messages a person must decide on."""
     context = now() | {
         "stop": switch.current(),
+        "restored": generation.restored(),
         "may_switch": request.user.role in OPERATORS,
         "may_export": request.user.role in AUDITORS,
         "today": clock.today(zone_of(request.user)),
@@ -100,6 +101,25 @@ def delivery_go_on(request: StaffRequest) -> HttpResponse:
         return done(request, switch.go_on, "Sending goes on.")
     context = {"stop": switch.current(), "lanes": health.by_lane(health.depths_lately()[0])}
     return render(request, "console/delivery/go_on.html", context)
+
+
+@page(*OPERATORS, methods=("GET", "POST"))
+def delivery_release(request: StaffRequest) -> HttpResponse:
+    """Says what a restored database has forgotten and what is done about it, and asks before sending goes on."""
+    if request.method == "POST":
+        return done(
+            request, switch.release, "Sending goes on. What waited is looked up with the carrier first."
+        )
+    gone = generation.forgotten()
+    context: dict[str, Any] = {"gone": bool(gone)}
+    if gone:
+        context |= {
+            "since": min(f.since for f in gone),
+            "until": max(f.until for f in gone),
+            "missing": generation.still_missing(gone),
+            "waiting": generation.waiting().count(),
+        }
+    return render(request, "console/delivery/release.html", context)
 
 
 @require_POST
@@ -176,6 +196,7 @@ urlpatterns: list[URLPattern] = [
     path("now/", delivery_now, name="delivery_now"),
     path("stop/", delivery_stop, name="delivery_stop"),
     path("go-on/", delivery_go_on, name="delivery_go_on"),
+    path("release/", delivery_release, name="delivery_release"),
     path("try-again/", delivery_try_again, name="delivery_try_again"),
     path("receipts/", delivery_receipts, name="delivery_receipts"),
 ]

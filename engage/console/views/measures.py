@@ -103,11 +103,11 @@ def measure_patients(request: StaffRequest, code: str) -> HttpResponse:
     """The patients behind a bar, longest due first, page by page; each of them audited."""
     choice = Choice.read(find(code).id, request.GET)
     gaps = choice.gaps(request.user)
-    total = gaps.order_by()[: MOST + 1].count()
-    paginator = Paginator(gaps.select_related("patient__clinic", "patient__pcp")[:MOST], SHOWN)
-    paginator.count = min(total, MOST)
-    part = paginator.get_page(request.GET.get("page"))
-    rows = list(part.object_list)
+    found = list(gaps.values_list("pk", flat=True)[: MOST + 1])  # once: few may lie far apart
+    total = len(found)
+    part = Paginator(found[:MOST], SHOWN).get_page(request.GET.get("page"))
+    shown = gaps.filter(pk__in=part.object_list)
+    rows = list(shown.select_related("patient__clinic", "patient__pcp"))
     listed(request, "measure.patients", [gap.patient_id for gap in rows])
     context = {
         "measure": MEASURES[code],

@@ -150,6 +150,7 @@ def sorting_figures(request: StaffRequest) -> HttpResponse:
         "trends": charts.trends(rows),
         "versions": sorted({r.version for r in rows if r.version}),
         "decisions": charts.decisions(clinics, since),
+        "second_reader": figures.second_reader(clinics, since),
         "fewest": figures.FEWEST,
     }
     return render(request, "console/sorting/figures.html", context)

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 
 from engage.accounts.models import User
-from engage.console import desk
+from engage.console import desk, handing
 from engage.console.access import CARE, StaffRequest, listed, page, viewed
 from engage.console.endings import end, take_back
 from engage.console.templatetags.words import LANGUAGES
@@ -42,7 +42,7 @@ def listing(request: StaffRequest, query: str) -> dict[str, Any]:
     user, after = request.user, board.Place.parse(QueryDict(query).get("after", ""))
     found = board.page(user, asked, after)
     listed(request, "worklist.list", [row.first.patient_id for row in found.rows])
-    clinics = list(user.clinics.all())
+    clinics, staff = user.own_clinics(), desk.colleagues(user)
     zone = clinics[0].time_zone if clinics else "America/New_York"
     following = QueryDict(query, mutable=True)
     following["after"] = str(found.next or "")
@@ -50,7 +50,8 @@ def listing(request: StaffRequest, query: str) -> dict[str, Any]:
     return {
         "bands": bands, "asked": asked, "query": query, "after": after, "clinics": clinics,
         "more": following.urlencode() if found.next else "", "since": newest(), "columns": 6 + (len(clinics) > 1),
-        "queues": Task.Queue.choices, "reasons": Reason.choices, "languages": LANGUAGES.items(),
+        "queues": Task.Queue.choices, "reasons": Reason.choices, "languages": LANGUAGES.items(), "staff": staff,
+        "colleagues": desk.of_clinic(staff),
     }  # fmt: skip
 
 
@@ -72,12 +73,20 @@ def own(request: StaffRequest, pk: int) -> Task:
 def panel(request: StaffRequest, task: Task, status: int = 200, **more: Any) -> HttpResponse:
     """The panel of one task: alone for htmx, otherwise on the page beside its list."""
     query = back_query(request)
-    row = board.one(request.user, board.key_of(task)) if task.is_open else None
-    shown = desk.panel(request, task, desk.draw([row])[0] if row else None) | {"query": query} | more
     viewed(request, task, "task.view", patient_id=task.patient_id, clinic_id=task.clinic_id)
-    if request.htmx:
-        return render(request, "console/worklist/_panel.html", shown, status=status)
-    return render(request, "console/worklist/page.html", listing(request, query) | shown, status=status)
+    beside = {} if request.htmx else listing(request, query)
+    drawn = {row.key: row for _, _, rows in beside.get("bands", ()) for row in rows}
+    row = (drawn.get(board.key_of(task)) or waiting(request, task)) if task.is_open else None
+    staff = beside.get("staff") or desk.colleagues(request.user)
+    shown = beside | {"query": query} | desk.panel(request, task, row, staff) | more
+    template = "_panel.html" if request.htmx else "page.html"
+    return render(request, f"console/worklist/{template}", shown, status=status)
+
+
+def waiting(request: StaffRequest, task: Task) -> board.Row | None:
+    """The row of this task's patient as drawn; None when nothing waits there any more."""
+    row = board.one(request.user, board.key_of(task))
+    return desk.draw([row])[0] if row else None
 
 
 @page(*CARE)
@@ -92,13 +101,12 @@ def off_the_list(request: StaffRequest, task: Task, said: str, undo: str = "") -
     there = reverse("worklist") + (f"?{query}" if query else "")
     if not request.htmx:
         return redirect(there)
-    key = board.key_of(task)
-    row = board.one(request.user, key)
+    key, row = board.key_of(task), waiting(request, task)
     shown = {
         "key": key,
-        "row": desk.draw([row])[0] if row else None,
+        "row": row,
         "query": query,
-        "clinics": list(request.user.clinics.all()),
+        "clinics": request.user.own_clinics(),
     }
     answer = render(request, "console/worklist/_after.html", shown)
     answer["HX-Push-Url"] = there
@@ -165,18 +173,11 @@ def moment(choice: str, task: Task) -> datetime | None:
 def task_hand_on(request: StaffRequest, pk: int) -> HttpResponse:
     """To a colleague of the clinic or to a queue."""
     task = own(request, pk)
-    to = request.POST.get("to", "")
-    target: User | str | None = to if to in Task.Queue.values else None
-    if (pk_of_colleague := number(to)) is not None:
-        target = User.objects.filter(pk=pk_of_colleague, role__in=CARE, is_active=True).first()
     try:
-        if target is None:
-            raise TaskError("Choose to whom.")
-        actions.hand_to(task, target, by=request.user)
+        name, undo = handing.hand_on([task], request.POST.get("to", ""), by=request.user)
     except TaskError as error:
         return panel(request, task, 422, error=str(error))
-    name = target.display_name if isinstance(target, User) else Task.Queue(target).label
-    return off_the_list(request, task, f"Handed to {name}.")
+    return off_the_list(request, task, f"Handed to {name}.", undo)
 
 
 @page(*CARE, methods=("POST",))
@@ -201,7 +202,7 @@ def task_release(request: StaffRequest, pk: int) -> HttpResponse:
 def held(request: StaffRequest, task: Task) -> HttpResponse:
     """The panel again, and for htmx the row with who holds it."""
     if request.htmx:
-        return panel(request, task, with_row=True, clinics=list(request.user.clinics.all()))
+        return panel(request, task, with_row=True, clinics=request.user.own_clinics())
     query = back_query(request)
     return HttpResponseRedirect(reverse("worklist_task", args=[task.pk]) + (f"?{query}" if query else ""))
 

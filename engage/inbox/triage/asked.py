@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from engage.inbox.triage import safety
 from engage.inbox.triage.reading import Level
 from engage.inbox.triage.text import fold, plain
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 Kind = Literal[
     "self_harm", "unsafe", "safe", "danger", "mood", "symptoms", "worse", "pain", "rating", "satisfied", "missed",
-    "medicines", "ready", "readings", "confirm", "refill", "offer", "result", "missed_visit", "chat", "open", "",
+    "medicines", "ready", "sugar", "readings", "confirm", "refill", "offer", "result", "missed_visit", "chat", "open", "",
 ]  # fmt: skip
-Value = Literal["yes", "no", "better", "same", "worse", "change", "number", "help", ""]
+Value = Literal["yes", "no", "some", "better", "same", "worse", "change", "number", "help", ""]
 
 # First match wins: the gravest questions come first.
 KINDS: list[tuple[Kind, str]] = [tuple(row) for row in VOCABULARY["asked"]["kinds"]]
 COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in KINDS)
+PATTERNS = dict(COMPILED)
 
 YES = words_of("asked", "yes")
 NO = words_of("asked", "no")
@@ -59,14 +61,53 @@ class Answer:
 def kind_of(outbound: str) -> Kind:
     """What an outbound message asks, or "" when it asks nothing known."""
     said = plain(outbound)
-    return next((kind for kind, pattern in COMPILED if pattern.search(said)), "")
+    return next((kind for kind, pattern in COMPILED if pattern.search(said) and _asks(kind, outbound)), "")
 
 
-def answer(body: str, outbound: str) -> Answer | None:
-    """The answer that a reply (quoted parts blanked) gives to our message, or None. Offsets into `body`."""
+def _asks(kind: Kind, outbound: str) -> bool:
+    return kind not in safety.KINDS or safety.asks(outbound, kind, PATTERNS[kind])
+
+
+def answer(body: str, outbound: str, *, understood: bool = True) -> Answer | None:
+    """The answer that a reply (quoted parts blanked) gives to our message, or None. Offsets into `body`.
+
+    `understood`: the reply is in a language we read, so that an answer that is not listed can be judged.
+    """
     kind = kind_of(outbound)
     if not kind:
         return None
+    given = _given(body, kind, outbound)
+    return _guarded(body, kind, outbound, given) if understood and kind in safety.KINDS else given
+
+
+def is_left_open(outbound: str) -> bool:
+    """Does our message ask about self-harm or safety, so that a reply without an answer leaves that open?"""
+    return kind_of(outbound) in safety.KINDS
+
+
+def _guarded(body: str, kind: Kind, outbound: str, given: Answer | None) -> Answer | None:
+    """On self-harm and safety what is not plainly none counts, however it is worded and whatever the scale."""
+    if given is not None and given.number is None:
+        taken_back = given.level == "routine" and safety.takes_back(body, kind)
+        return _meaning(kind, "some", None, _stretch(body), given.whole) if taken_back else given
+    urgent = given is not None and given.level == "urgent"
+    said: safety.Said = "some" if safety.takes_back(body, kind) else safety.by_scale(body, kind, outbound)
+    said = said or ("some" if urgent else safety.said(body, kind))
+    if not said or (said == "some" and urgent):
+        return given
+    value: Value = "some" if said == "some" else "yes" if kind == "safe" else "no"
+    return _meaning(kind, value, None, _stretch(body), len(TOKEN.findall(body[:300])) <= SHORT)
+
+
+def _stretch(body: str) -> tuple[int, int]:
+    """The first sentence."""
+    start = len(body) - len(body.lstrip())
+    end = re.search(r"[.!?\n]", body[start + 1 :])
+    return start, start + 1 + end.start() if end else len(body.rstrip())
+
+
+def _given(body: str, kind: Kind, outbound: str) -> Answer | None:
+    """The answer by the words and options of the question's kind."""
     phrased = _phrased(body, kind)
     if phrased:
         return phrased
@@ -85,12 +126,14 @@ def _phrased(body: str, kind: Kind) -> Answer | None:
     """An answer in several words: "several days", "not always", "más de la mitad"."""
     tokens = [t for t in TOKEN.finditer(body[:300]) if t.group()[0].isalnum()]
     said = [fold(t.group()) for t in tokens]
-    for phrase, value in PHRASES.get(kind, ()):
-        if said[: len(phrase)] == phrase:
-            whole = len(said) <= len(phrase) + SHORT
-            number = float(value) if value.isdigit() else None
-            span = tokens[0].start(), tokens[len(phrase) - 1].end()
-            return _meaning(kind, "number" if number is not None else value, number, span, whole)  # type: ignore[arg-type]
+    led = next((i for i, word in enumerate(said[:5]) if word not in LEAD), 0)
+    for at in range(led + 1):  # "i guess sometimes", "pues a veces"
+        for phrase, value in PHRASES.get(kind, ()):
+            if said[at : at + len(phrase)] == phrase:
+                whole = len(said) <= at + len(phrase) + SHORT
+                number = float(value) if value.isdigit() else None
+                span = tokens[at].start(), tokens[at + len(phrase) - 1].end()
+                return _meaning(kind, "number" if number is not None else value, number, span, whole)  # type: ignore[arg-type]
     return None
 
 
@@ -102,7 +145,7 @@ def _value(raw: str, kind: Kind, outbound: str) -> tuple[Value, float | None]:
     if number is not None:
         option = (
             _option(int(number), outbound)
-            if kind not in ("rating", "pain", "mood", "self_harm", "readings")
+            if kind not in ("rating", "pain", "mood", "self_harm", "sugar", "readings")
             else ""
         )
         return (option, None) if option else ("number", number)
@@ -132,12 +175,15 @@ def _option(number: int, outbound: str) -> Value:
 Rule = tuple[tuple[str, ...], Level, str]
 RULES: dict[tuple[Kind, Value], Rule] = {
     ("safe", "no"): (("abuse", "survey_answer"), "urgent", "Answers no to whether they are safe."),
+    ("safe", "some"): (("abuse", "survey_answer"), "urgent", "Says less than yes to whether they are safe."),
     ("safe", "help"): (("abuse",), "urgent", "Asks for help when asked whether they are safe."),
     ("safe", "yes"): (("survey_answer",), "routine", "Answers that they are safe."),
     ("unsafe", "yes"): (("abuse", "survey_answer"), "urgent", "Answers yes to whether someone hurts or frightens them."),
+    ("unsafe", "some"): (("abuse", "survey_answer"), "urgent", "Says more than no to whether someone hurts them."),
     ("unsafe", "help"): (("abuse",), "urgent", "Asks for help when asked whether someone hurts them."),
     ("unsafe", "no"): (("survey_answer",), "routine", "Answers that nobody hurts or frightens them."),
     ("self_harm", "yes"): (("self_harm", "survey_answer"), "urgent", "Answers yes to a question about self-harm."),
+    ("self_harm", "some"): (("self_harm", "survey_answer"), "urgent", "Says more than none about self-harm."),
     ("self_harm", "help"): (("self_harm",), "urgent", "Asks for help when asked about self-harm."),
     ("self_harm", "no"): (("survey_answer",), "routine", "Answers no to a question about self-harm."),
     ("danger", "yes"): (("emergency", "survey_answer"), "urgent", "Answers yes to a question about danger signs."),

@@ -103,17 +103,18 @@ def classify(material: Material) -> list[Placed]:
     """The labels that the model proposes, their level and where their words stand (None: the whole reply)."""
     model = load()
     scores = model.scores(features(material), [word.text for word in material.words[:MOST_MEANT]])
-    urgent = scores["urgent"] >= model.thresholds[_needed(material)]
+    needed = _needed(material)
+    urgent = scores["urgent"] >= model.thresholds[needed]
     plain = [n for n in WORDS if n not in URGENT_LABELS]
     chosen = [n for n in plain if scores[n] >= model.thresholds[n]]
     if urgent:
         chosen.insert(0, max(sorted(URGENT_LABELS), key=lambda n: scores[n]))
-    if not chosen:
+    if not chosen and needed != "urgent":  # an earlier stage has said what it is
         chosen = [max(plain, key=lambda n: scores[n] / model.thresholds[n])]
     quiet = all(n in QUIET or (n == "accept" and material.kind in CONFIRMING) for n in chosen)
     matters = not quiet or scores["significant"] >= model.thresholds["significant"]
     levels = [_level(n, urgent=urgent, matters=matters) for n in chosen]
-    if matters and "significant" not in levels and "urgent" not in levels:
+    if chosen and matters and "significant" not in levels and "urgent" not in levels:
         levels[0] = "significant"
     return [(n, level, _place(material, model, n)) for n, level in zip(chosen, levels, strict=True)]
 
@@ -121,15 +122,17 @@ def classify(material: Material) -> list[Placed]:
 def _needed(material: Material) -> str:
     """Which threshold calls this reply urgent.
 
-    Out of pills, no ride, another date: such words stand close to grave ones in the training data, so the
-    classifier by itself must be surer of them than of anything else.
+    Out of pills, no ride, another date, expecting a child: such words stand close to grave ones in the training data,
+    so the classifier by itself must be surer of them than of anything else.
     """
     said = [h.entry for h in material.hits if not h.held]
     answered = material.answer is not None and material.answer.level == "urgent"
     measured = any(f.level == "urgent" for f in material.figures)
     if answered or measured or any(e.level == "urgent" for e in said):
         return "urgent"
-    return "urgent_everyday" if any(e.label in EVERYDAY for e in said) else "urgent_alone"
+    expecting = any(name == "pregnant" for _, name in material.concepts)
+    everyday = expecting or any(e.label in EVERYDAY for e in said)
+    return "urgent_everyday" if everyday else "urgent_alone"
 
 
 def _level(label: str, *, urgent: bool, matters: bool) -> Level:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engage.inbox.triage.asked import Answer
+from engage.inbox.triage.assertion import Scope
 from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.lexicon import Hit
 from engage.inbox.triage.text import Word
@@ -11,6 +12,7 @@ from engage.inbox.triage.vitals import Reading as Figure
 
 MOST_WORDS = 150  # the classifier reads the beginning; the lexicon reads everything
 NEAREST = 120  # concepts looked at
+SHORTEST = 4  # letters of a word that is worth knowing as denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Material:
     concepts: list[tuple[int, str]]  # word number, name of a set of the lexicon
     answer: Answer | None
     kind: str
+    left_open: bool  # our message asks about self-harm or safety
     figures: list[Figure]
     keyword: Keyword | None
     context: str
@@ -35,19 +38,22 @@ class Material:
 
 def features(material: Material) -> set[str]:
     """Names of the binary features of one reply."""
+    scope = Scope(material.words, [])
     return {
-        *_of_words(material),
-        *_of_concepts(material),
+        *_of_words(material, scope),
+        *_of_concepts(material, scope),
         *_of_findings(material),
         *_of_question(material),
         *_of_form(material),
     }
 
 
-def _of_words(material: Material) -> Iterator[str]:
+def _of_words(material: Material, scope: Scope) -> Iterator[str]:
     texts = [_shape(w.text) for w in material.words[:MOST_WORDS]]
     for i, text in enumerate(texts):
         yield f"w:{text}"
+        if len(text) >= SHORTEST and scope.denies(i):
+            yield f"no:{text}"
         if len(text) > 6:
             yield f"p:{text[:5]}"
         if i:
@@ -64,11 +70,16 @@ def _shape(text: str) -> str:
     return text
 
 
-def _of_concepts(material: Material) -> Iterator[str]:
-    """Meanings instead of words. The urgent entries are left out on purpose: a second reader must be its own."""
-    near = material.concepts[:NEAREST]
+def _of_concepts(material: Material, scope: Scope) -> Iterator[str]:
+    """Meanings instead of words. The urgent entries are left out on purpose: a second reader must be its own.
+
+    What is denied is another meaning: "ya no me duele el pecho ni me falta el aire".
+    """
+    near = [(i, f"no {name}" if scope.denies(i) else name) for i, name in material.concepts[:NEAREST]]
     for i, (place, name) in enumerate(near):
         yield f"c:{name}"
+        if name.startswith("no "):
+            yield f"c:{name[3:]}?"
         for other, another in near[i + 1 : i + 8]:
             if other - place > 4:
                 break

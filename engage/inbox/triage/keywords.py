@@ -48,6 +48,8 @@ def _patterns(name: str, around: str) -> re.Pattern[str]:
 WHOLE = _patterns("whole", "{}")
 ANYWHERE = _patterns("anywhere", r"\b(?:{})")
 ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
+# "No, stop texting me" answers before it revokes; "don't stop texting me" does not revoke.
+ANSWER = re.compile(r"^\s*no\b\s*[,.;:!-]+", re.I)
 LONGEST = 400  # characters of folded text searched for phrases: a revocation is short
 
 
@@ -74,7 +76,7 @@ def keyword(text: str) -> Keyword | None:
     if by_provider:
         return _exact(by_provider, said, "en", provider=True)
     said = _joined(said)
-    return _listed(said) or _phrase(said)
+    return _listed(said) or _phrase(said) or _phrase(plain(ANSWER.sub("", set_aside(text))))
 
 
 def _joined(said: str) -> str:
@@ -82,6 +84,15 @@ def _joined(said: str) -> str:
     parts = said.split(" ")
     spelt = len(parts) > 2 and all(len(p) == 1 for p in parts)
     return "".join(parts) if spelt else said
+
+
+def _once(said: str) -> str:
+    """A word or two said over and over are that word: "stop stop stop", "ya basta ya basta"."""
+    parts = said.split(" ")
+    for size in (1, 2):
+        if parts == parts[:size] * (len(parts) // size):
+            return " ".join(parts[:size])
+    return said
 
 
 LISTS: tuple[tuple[frozenset[str], Kind, str], ...] = (
@@ -98,7 +109,7 @@ POLITE = re.compile(
 
 
 def _listed(said: str) -> Keyword | None:
-    bare = POLITE.sub("", said)
+    bare = _once(POLITE.sub("", said))
     for listed, kind, lang in LISTS:
         if said in listed or (kind == "stop" and bare in listed):
             return _exact(kind, said, lang)

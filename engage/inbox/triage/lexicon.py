@@ -1,7 +1,8 @@
 """The red-flag lexicon: data that a clinician can read, and the matcher that runs it.
 
 A pattern is a row of words. `a|b` either; `word*` any ending; `@set` any word of a named set; `_3` up to three
-words between; `A ~3 B` within three words of each other in either order; `^` and `$` the ends of the message.
+words between; `A ~3 B` within three words of each other in either order; `^` and `$` the ends of the message
+(`tonight|$`: that word, or nothing more).
 Matching walks sorted lists of positions, never backtracks, and is linear in the length of the text.
 """
 
@@ -128,15 +129,7 @@ class Lexicon:
         )
 
     def _patterns(self, rows: list[str]) -> tuple[Pattern, ...]:
-        return tuple(p for row in rows for p in self._both_ways(row.split()))
-
-    def _both_ways(self, parts: list[str]) -> list[Pattern]:
-        near = [i for i, part in enumerate(parts) if part[0] == "~"]
-        if not near:
-            return [self._pattern(parts)]
-        at = near[0]
-        left, right, gap = parts[:at], parts[at + 1 :], "_" + parts[at][1:]
-        return self._both_ways([*left, gap, *right]) + self._both_ways([*right, gap, *left])
+        return tuple(self._pattern(parts) for row in rows for parts in _orders(row.split()))
 
     def _pattern(self, parts: list[str]) -> Pattern:
         steps, gap = [], 0
@@ -170,6 +163,8 @@ class Lexicon:
                 end = i + len(parts)
                 if end <= len(words) and all(words[i + j].text == p for j, p in enumerate(parts)):
                     places.setdefault(item, []).append((i, end))
+        for item in self._builder.exact.get("$", ()) if words else ():
+            places.setdefault(item, []).append((len(words), len(words)))
         return places
 
     def scan(self, words: list[Word], places: dict[int, list[Span]] | None = None) -> list[Hit]:
@@ -213,7 +208,7 @@ class Lexicon:
         if any(row is None for row in rows):
             return
         for span in rows[0] or ():
-            if pattern.opens and span[0] > 0:
+            if (pattern.opens and span[0] > 0) or span[0] == len(words):
                 return
             used = self._walk(span, pattern, rows, words)
             if used and not (pattern.closes and used[-1][1] < len(words)):
@@ -228,10 +223,21 @@ class Lexicon:
             at = bisect_left(row or (), (end, 0))
             if row is None or at == len(row) or row[at][0] > end + step.gap:
                 return None
-            if words[row[at][0]].sentence != words[end - 1].sentence:
+            if words[min(row[at][0], len(words) - 1)].sentence != words[end - 1].sentence:
                 return None
             used.append(row[at])
         return used
+
+
+def _orders(parts: list[str]) -> list[list[str]]:
+    """A row once for each order that its `~` allow: what stands left of one may also follow what stands right of it."""
+    near = [i for i, part in enumerate(parts) if part[0] == "~"]
+    if not near:
+        return [parts]
+    gap, right = "_" + parts[near[-1]][1:], parts[near[-1] + 1 :]
+    return [
+        row for left in _orders(parts[: near[-1]]) for row in ([*left, gap, *right], [*right, gap, *left])
+    ]
 
 
 Filed = dict[int, list[tuple[int, Pattern]]]

@@ -1,4 +1,4 @@
-"""Which words mean alike: 64 small numbers per word, read only when the classifier is trained.
+"""Which words mean alike: 128 small numbers per word, read only when the classifier is trained.
 
 Distilled once from Google's multilingual sentence encoder (Apache-2.0) so that "truck parked on my ribs" lies
 near "pressure in my chest" although no training reply says it; see docs/decisions/0008. The encoder itself is
@@ -20,8 +20,8 @@ from engage.inbox.triage.classifier import FEWEST
 from engage.inbox.triage.text import fold
 
 PATH = Path(__file__).parent / "data" / "meanings.json.gz"
-SIZE = 64  # numbers per word
-MOST = 24_000  # words taken from the encoder's own vocabulary, the commonest first
+SIZE = 128  # numbers per word
+MOST = 28_000  # words taken from the encoder's own vocabulary, the commonest first
 STEP = 24  # eight-bit units to one standard deviation
 SHAPE = re.compile(r"[a-zA-Záéíóúñü']{2,}")
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

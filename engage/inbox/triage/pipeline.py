@@ -1,8 +1,13 @@
 """The stages of triage in their order. A later stage may add a finding or raise the level, never lower it."""
 
+import ctypes
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
@@ -16,8 +21,12 @@ from engage.inbox.triage.text import Word, set_aside, words
 CODE_VERSION = "1"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
 EVIDENCE = 300
-PATIENCE = 5.0  # seconds for all stages: a hundred times what the longest message takes
+PATIENCE = (
+    0.25  # seconds for all stages in the webhook's transaction: a hundred times what a text message takes
+)
+PATIENCE_LATER = 5.0  # where nobody waits; enough for the longest message on a slow machine
 READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
+ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
 
@@ -53,20 +62,65 @@ def attempt(
 ) -> Attempt:
     """As `read`, but a stage that raises, hangs or is missing loses none of the others; which failed is said.
 
-    `patience` is the seconds that all stages together may take (PATIENCE when absent). Raises only what is no `Exception`.
+    `patience` is the seconds that all stages together may take (PATIENCE when absent), not counting the loading of
+    lexicon and model, which a process does once. Python code is really ended then; a pattern matching in C cannot be,
+    which is why texts are cut at LONGEST and the tests hold every pattern to linear time. Raises nothing.
     """
+    for load in (lexicon.load, classifier.load):
+        with suppress(Exception):  # the stage that needs it says so
+            load()
     progress = _Progress()
     asked = {"outbound": outbound, "context": context, "channel": channel, "lang": lang, "known": known}
-    worker = threading.Thread(target=_stage_by_stage, args=(text, asked, progress), daemon=True)
-    worker.start()
-    worker.join(PATIENCE if patience is None else patience)
-    if worker.is_alive():
+    worker = _worker()
+    if worker.finishes(
+        partial(_stage_by_stage, text, asked, progress), PATIENCE if patience is None else patience
+    ):
+        _idle.append(worker)
+    else:
         progress = progress.stopped()
+        worker.end()
     material = progress.material
     reading = _reading(material, progress.found, "") if material is not None else None
     if reading is not None and material is not None and not progress.failures:
         reading = replace(reading, version=_version(material))
     return Attempt(reading, tuple(progress.failures))
+
+
+class _Worker(threading.Thread):
+    """A thread that is kept, since to start one costs a quarter of what reading a reply does."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.given: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.done = threading.Semaphore(0)
+        self.start()
+
+    def finishes(self, act: Callable[[], None], seconds: float) -> bool:
+        self.given.put(act)
+        return self.done.acquire(timeout=seconds)
+
+    def run(self) -> None:
+        with suppress(SystemExit):
+            while act := self.given.get():
+                act()
+                self.done.release()
+
+    def end(self) -> None:
+        """At its next step in Python, so that it does not take the processor from all later replies."""
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit)
+        )
+        self.given.put(None)
+
+
+_idle: list[_Worker] = []
+os.register_at_fork(after_in_child=_idle.clear)  # a child has none of these threads
+
+
+def _worker() -> _Worker:
+    with suppress(IndexError):  # to look first would not do: another thread may take it in between
+        return _idle.pop()
+    return _Worker()
 
 
 @dataclass
@@ -125,19 +179,24 @@ def prepare(
     body = set_aside(text[:LONGEST], outbound)
     said = words(body, voice=channel in ("voice", "phone"))
     hits, concepts, version = _found(said, known, blind=blind)
+    spoken, word = language(body, said, lang), keyword(body)
+    elsewhere = (word is not None and word.kind == "stop") or any(
+        not hit.held and hit.entry.label in ELSEWHERE for hit in hits
+    )
     return Material(
         text=text,
         body=body,
         words=said,
         hits=hits,
         concepts=concepts,
-        answer=asked.answer(body, outbound),
+        answer=asked.answer(body, outbound, understood=spoken in READ and not elsewhere),
         kind=asked.kind_of(outbound),
+        left_open=asked.is_left_open(outbound),
         figures=vitals.figures(said, asked.kind_of(outbound)),
-        keyword=keyword(body),
+        keyword=word,
         context=context,
         channel=channel,
-        lang=language(body, said, lang),
+        lang=spoken,
         known_lang=lang,
         lexicon=version,
     )
@@ -193,6 +252,9 @@ def _languages(material: Material) -> list[Finding]:
 
 def _question(material: Material) -> list[Finding]:
     given = material.answer
+    if given is None and material.words and material.left_open and not material.keyword:
+        reason = "Leaves a question about self-harm or safety unanswered."
+        return [_finding(material, "other", "significant", *_edges(material.body), "question", reason)]
     if given is None or not (given.whole or given.level == "urgent" or given.kind not in BOOKING):
         return []  # "yes hello, I only wanted to ask…" agrees to nothing: the classifier reads on
     return [

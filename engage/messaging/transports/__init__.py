@@ -5,11 +5,10 @@ nobody else can know whether the carrier took the message.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One attempt, as claimed. `fence` is the monotonic second after which it must not be tried any more."""
 
     message_id: int

@@ -13,7 +13,8 @@ def test_the_provider_has_acted_on_its_own_words(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["opt out", "opt-out", "stop.", "STOP!!!", "STOP 🛑"]
+    ["opt out", "opt-out", "stop.", "STOP!!!", "STOP 🛑", "stop stop stop", "Stop please", "Stop!! stop!! please"]
+    + ["alto alto alto", "ya basta ya basta"]
     + ["ＳＴＯＰ", "s.t.o.p", "S T O P", "st\u200bop", "please stop", "STPO"]
     + ["ALTO", "pare", "BAJA", "no más", "NO MAS", "no ma\u0301s", "cancelar", "salir"],
 )  # fmt: skip
@@ -37,6 +38,14 @@ def test_words_that_only_we_recognise(text):
         "no quiero más mensajes",
         "dejen de molestarme",
         "quiero darme de baja",
+        "No, stop texting me",
+        "No, remove me from your list",
+        "no, borren mi numero",
+        "quiero que dejen de escribirme",
+        "no stop texting me",
+        "No, dejen de mandarme mensajes",
+        "no! dejen de molestar",
+        "stop it stop it",
     ],
 )
 def test_phrases_that_revoke(text):
@@ -59,6 +68,18 @@ def test_phrases_that_revoke(text):
         "leave me alone with the nurse please",
         "my bus stop moved",
         "Reply STOP to opt out",
+        "don't stop texting me",
+        "please do not stop sending me the reminders",
+        "did you stop texting me?",
+        "no dejen de mandarme mensajes",
+        "no dejen de escribirme",
+        "no quiero que dejen de escribirme",
+        "dont remove me from the list",
+        "please do not take me off the list",
+        "no borren mi numero",
+        "no quiero darme de baja",
+        "help help help",
+        "no no no",
         "sí",
         "",
         "🛑",

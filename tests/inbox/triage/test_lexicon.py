@@ -89,7 +89,110 @@ def test_both_orders_within_reach():
     assert found("ouch") and not found("ouch that")
 
 
+def one(*patterns, idioms=()):
+    """A lexicon of one entry that is held by everything."""
+    entry = {"id": "a", "label": "emergency", "level": "urgent", "says": "", "patterns": list(patterns)}
+    entry |= {"examples": [], "counter_examples": []}
+    return Lexicon({"version": "1", "words": {}, "idioms": [{"patterns": list(idioms)}], "entries": [entry]})
+
+
+def held(lexicon, text):
+    return next((hit.held for hit in lexicon.scan(words(text))), None)
+
+
+def test_each_of_several_may_stand_on_either_side():
+    lexicon = one("red ~1 line ~4 arm")
+    for text in (
+        "red line up my arm",
+        "a line, red, up my arm",
+        "my arm has a red line",
+        "arm with a line red",
+    ):
+        assert held(lexicon, text) == ""
+    assert held(lexicon, "line up my arm, red") is None
+
+
+def test_the_end_may_be_one_of_several():
+    lexicon = one("aventar _2 ya|$", "$|nothing")
+    assert held(lexicon, "me voy a aventar") == "" and held(lexicon, "aventar todo ya") == ""
+    assert held(lexicon, "aventar la pelota al perro hoy") is None
+    assert held(lexicon, "hello. not") is None and held(lexicon, "") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nobody hits me", "negated"),
+        ("nadie me hits", "negated"),
+        ("nobody helps us and then he hits me", ""),
+        ("nobody came, he hits me", ""),
+        ("cant get to the kitchen without hits", ""),
+        ("no puedo caminar sin hits", ""),
+        ("fine without hits", "negated"),
+        ("hits no more", "negated"),
+        ("growing up he hits me", "past"),
+        ("hits for an hour, weeks ago it was less", ""),
+    ],
+)
+def test_denials(text, why):
+    assert held(one("hits"), text) == why
+
+
+def test_a_second_denial_is_no_end():
+    assert held(one("cant+go+on"), "i cant go on no more") == ""
+
+
 def test_an_unknown_set_is_an_error():
     entry = {"id": "a", "label": "x", "level": "urgent", "says": "", "patterns": ["@nothing"], "examples": []}
     with pytest.raises(KeyError):
         Lexicon({"version": "1", "words": {}, "idioms": [], "entries": [{**entry, "counter_examples": []}]})
+
+
+REFUSALS = """no voy a poder|no voy a poder ir|no puedo ir|no podre ir|no llego|no alcanzo a llegar|no ire|no asistire|no voy
+no creo que pueda|no creo poder|no me esperen|no vamos a ir|not coming|not gonna make it|no gonna make 3
+im not going to make it|not able to come|dont think i can make it|dont expect me|cant make it|cant come
+wont be there|wont make it|not going to be there|no cuenten conmigo|no va a poder ir
+nope cant come|not showing up""".replace("\n", "|").split("|")
+RED_FLAGS = [
+    ("chest-pain", "dolor de pecho muy fuerte"),
+    ("chest-pain", "bad chest pain since 6"),
+    ("breathing", "me falta el aire"),
+    ("breathing", "trouble breathing"),
+    ("bleeding", "coughing up blood"),
+]
+
+
+@pytest.mark.parametrize("turn", [", ", " ", ". "])
+@pytest.mark.parametrize(("entry", "flag"), RED_FLAGS)
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_of_the_appointment_denies_no_symptom(refusal, entry, flag, turn):
+    assert said(f"{refusal}{turn}{flag}").get(entry) == ""
+
+
+@pytest.mark.parametrize("refusal", ["not coming", "no voy a poder ir", "cant make it"])
+@pytest.mark.parametrize(
+    "denial",
+    ["no chest pain", "no tengo dolor de pecho", "no he tenido dolor de pecho", "sin dolor de pecho"],
+)
+def test_a_true_denial_stays_one(refusal, denial):
+    for text in (denial, f"{refusal}, {denial}", f"{refusal}. {denial}"):
+        assert said(text).get("chest-pain") != "", text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("i was hits in june", "past"),
+        ("hits since he died in june", ""),
+        ("he died in june and i look at the wall and hits", ""),
+        ("hits, my surgery is in march", ""),
+        ("got hits in 98", "past"),
+        ("hits 98 degrees in 98 minutes", ""),
+        ("hits back then", "past"),
+        ("no me puedo mover hits", ""),
+        ("not coming no hits", "negated"),
+        ("no voy a poder ir no tengo hits", "negated"),
+    ],
+)
+def test_what_is_over_by_a_month_or_a_year(text, why):
+    assert held(one("hits"), text) == why

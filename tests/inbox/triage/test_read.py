@@ -296,3 +296,102 @@ def test_an_attempt_says_which_stage_failed_and_keeps_the_rest(monkeypatch):
 )
 def test_grave_words_that_are_no_words(text):
     assert read(text).level == "urgent"
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("im in the er", "urgent"),
+        ("going to the ER", "urgent"),
+        ("estoy en emergencias con mi papá", "urgent"),
+        ("how much is a visit to the er", "significant"),
+        ("the er bill", "significant"),
+        ("er, tuesday works", "significant"),
+        ("went to the ER two weeks ago, all good now", "significant"),
+        ("had my heart attack in 2015 been fine since, do i still need the stress test", "significant"),
+        ("had a stroke last year, now my face is numb on one side", "urgent"),
+        ("i had chest pain last year and now again", "urgent"),
+        ("don't stop texting me", "significant"),
+    ],
+)
+def test_the_emergency_room_and_what_is_over(text, level):
+    assert read(text).level == level
+
+
+@pytest.mark.parametrize(
+    ("outbound", "text", "level"),
+    [
+        (ITEM, "a couple times i guess", "urgent"),
+        (ITEM, "pues a veces", "urgent"),
+        (ITEM, "not at all", "routine"),
+        ("Is there anyone at home who threatens or hurts you?", "yes", "urgent"),
+        ("In the past month have you wished you were dead?", "yes", "urgent"),
+        ("Have you had chest pain since you left the hospital? YES or NO", "only when i climb", "urgent"),
+        ("Do you feel safe at home? YES or NO", "i rather not say", "urgent"),
+        ("Do you feel safe at home? YES or NO", "yes", "routine"),
+    ],
+)
+def test_an_answer_that_is_no_plain_no(outbound, text, level):
+    assert read(text, outbound=outbound).level == level
+
+
+@pytest.mark.parametrize(
+    ("text", "outbound", "level"),
+    [
+        ("one ninety eight over one twenty one", "", "urgent"),
+        ("bp two hundred and ten over one oh five", "", "urgent"),
+        ("ciento noventa y ocho sobre ciento veinte", "", "urgent"),
+        ("one eighteen over seventy six", "", "not urgent"),
+        ("ciento veinte sobre ochenta", "", "not urgent"),
+        ("the oximeter says eighty four", "", "urgent"),
+        ("el oximetro marca ochenta y cuatro", "", "urgent"),
+        ("my heart rate is one seventy", "", "urgent"),
+        ("azucar en quinientos ochenta", "", "urgent"),
+        ("my sugar was fine once", "", "not urgent"),
+        ("sugar test at ten", "", "not urgent"),
+        ("top number two oh four", "", "urgent"),
+        ("the bp pills cost 200 now", "", "not urgent"),
+        ("39", "What was your blood sugar this morning?", "urgent"),
+        ("120", "What was your blood sugar this morning?", "not urgent"),
+        ("134. a1c was 11 last year", "What was your blood sugar this morning?", "not urgent"),
+        ("sugar 39, a1c was 11", "What was your blood sugar this morning?", "urgent"),
+        ("39", "How many minutes did you wait?", "not urgent"),
+        ("bp 162/104, pregnant", "", "urgent"),
+        ("bp 162/104", "", "not urgent"),
+    ],
+)
+def test_figures_in_words(text, outbound, level):
+    assert (read(text, outbound=outbound).level == "urgent") == (level == "urgent")
+
+
+def test_a_figure_in_words_is_shown_whole():
+    found = read("it was one ninety eight over one twenty one today").findings[0]
+    assert found.evidence == "one ninety eight over one twenty one"
+
+
+@pytest.mark.parametrize(
+    ("text", "outbound", "level"),
+    [
+        ("when he isn't home", SAFE, "urgent"),
+        ("can i answer that later", SAFE, "urgent"),
+        ("honestly, a 2", ITEM, "urgent"),
+        ("less than before but yes", ITEM, "urgent"),
+        ("segun", "¿Se siente segura en su casa?", "urgent"),
+        ("yes very safe", SAFE, "routine"),
+    ],
+)
+def test_an_evasive_answer(text, outbound, level):
+    assert read(text, outbound=outbound).level == level
+
+
+@pytest.mark.parametrize(
+    "text", ["don't stop texting me", "no dejen de escribirme", "please dont quit texting me", "no me borren"]
+)
+def test_a_wish_to_go_on_is_no_opt_out(text):
+    reading = read(text)
+    assert reading.keyword is None and not reading.suspect_opt_out
+
+
+def test_what_an_earlier_stage_has_said_needs_no_other_label():
+    assert read("mi esposo me pega").labels == ("abuse",)
+    assert read("ciento noventa y ocho sobre ciento veinte").labels == ("emergency",)

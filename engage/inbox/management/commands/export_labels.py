@@ -12,7 +12,7 @@ from engage.inbox.labels import lines
 
 
 class Command(BaseCommand):
-    help = "Replies that people judged, as JSON Lines: names and numbers blanked, but still patients' words."
+    help = "Replies that people judged, as JSON Lines: identifiers taken out, but still patients' words."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--since", default="", help="only replies since a day, as 2026-03-04")

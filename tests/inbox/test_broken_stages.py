@@ -1,0 +1,142 @@
+"""Whatever breaks while a reply is read: it is kept, what could be done is done, and somebody is told."""
+
+import threading
+import time
+from unittest import mock
+
+from django.db import transaction
+
+from engage.inbox import jobs
+from engage.inbox.models import Flag, Level, Reading
+from engage.inbox.triage import pipeline
+from engage.worklist.models import Task
+from tests.inbox.base import InboxTestCase
+
+
+class Failing(InboxTestCase):
+    def test_a_broken_triage_leaves_the_reply_unsorted_on_top_and_is_tried_again(self):
+        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError("secret words")):
+            message = self.hear("tengo dolor de pecho")
+        reading = Reading.objects.get(message=message)
+        assert (reading.complete, reading.failure) == (False, "triage: KeyError")
+        assert self.conversation().level == Level.UNSORTED
+        assert jobs.finish_unsorted() == 1
+        assert self.conversation().level == Level.URGENT
+        assert Task.objects.filter(reason="urgent_reply").exists()
+        assert jobs.finish_unsorted() == 0
+
+    def test_a_broken_alert_loses_neither_task_nor_crisis_reply(self):
+        with mock.patch("engage.inbox.consequences.safety.on_call_alert", side_effect=RuntimeError):
+            self.hear("tengo dolor de pecho")
+        assert self.conversation().level == Level.URGENT
+        assert Reading.objects.get().failure == "alert: RuntimeError"
+        assert Task.objects.filter(reason="urgent_reply").exists()
+        assert [m.template.purpose for m in self.sent_to()] == ["crisis"]
+        assert jobs.finish_unsorted() == 1
+        assert len(self.sent_to()) == 1  # what was done is not done again
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_stop_is_obeyed_though_triage_is_broken(self):
+        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
+            self.hear("STOP")
+        assert self.patient.contact_points.get().sms_consent == "revoked"
+
+
+class EachStageBroken(InboxTestCase):
+    """Whichever reading stage raises, hangs or is missing: nothing is lost, and somebody is told."""
+
+    def broken(self, stage, act):
+        stages = [stage if s is stage else s for s in pipeline.STAGES]
+        stages[stages.index(stage)] = act
+        return mock.patch.object(pipeline, "STAGES", tuple(stages))
+
+    def check(self, message, failure):
+        reading = Reading.objects.get(message=message)
+        assert (reading.complete, reading.failure) == (False, failure)
+        assert self.conversation().unread
+        task = Task.objects.get(about="triage:failing")
+        assert (task.queue, task.priority, task.state) == ("supervisors", Task.Priority.URGENT, "open")
+        assert "chest" not in task.summary
+
+    def test_a_stage_that_raises_leaves_the_reply_on_top_and_is_told_about(self):
+        for stage in pipeline.STAGES:
+            with self.subTest(stage.__name__), transaction.atomic():
+
+                def fails(material, name=stage.__name__):
+                    raise KeyError(name)
+
+                fails.__name__ = stage.__name__
+                with self.broken(stage, fails):
+                    message = self.hear("I would like to ask about my visit")
+                self.check(message, f"{stage.__name__.strip('_')}: KeyError")
+                assert self.conversation().level == Level.UNSORTED
+                transaction.set_rollback(True)
+
+    def test_a_broken_classifier_loses_no_red_flag_and_a_broken_lexicon_not_the_classifier(self):
+        with mock.patch.object(pipeline.classifier, "load", side_effect=FileNotFoundError):
+            message = self.hear("tengo dolor de pecho")
+        self.check(message, "classifier: FileNotFoundError")
+        assert self.conversation().level == Level.URGENT
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+        with mock.patch.object(pipeline.lexicon, "load", side_effect=ValueError):
+            message = self.hear("I want to die, I can't do this any more")
+        self.check(message, "preparation: ValueError")
+        assert Flag.objects.filter(message=message, source="classifier", level=Level.URGENT).exists()
+
+    def test_a_stage_that_hangs_is_given_up_and_what_was_found_before_it_counts(self):
+        let_go = threading.Event()
+        last = pipeline.STAGES[-1]
+
+        def _classifier(material):
+            let_go.wait(30)
+            return []
+
+        with self.broken(last, _classifier):
+            message = self.hear("tengo dolor de pecho")
+        let_go.set()
+        self.check(message, "classifier: took too long")
+        assert self.conversation().level == Level.URGENT
+
+    def test_a_lexicon_that_never_ends_holds_the_webhook_far_below_a_second_and_is_really_ended(self):
+        hanging = []
+
+        def _lexicon(material):
+            hanging.append(threading.current_thread())
+            while True:
+                pass
+
+        begin = time.monotonic()
+        with self.broken(pipeline.STAGES[1], _lexicon):
+            message = self.hear("tengo dolor de pecho")
+            assert time.monotonic() - begin < 0.9
+            self.check(message, "lexicon: took too long")
+            assert self.conversation().level == Level.UNSORTED
+        assert hanging
+        for thread in hanging:
+            thread.join(2)
+            assert not thread.is_alive()
+
+    def test_who_tries_again_has_more_time(self):
+        last = pipeline.STAGES[-1]
+
+        def _classifier(material):
+            time.sleep(0.4)
+            return last(material)
+
+        with self.broken(last, _classifier):
+            message = self.hear("What time do you open?")
+            self.check(message, "classifier: took too long")
+            assert jobs.finish_unsorted() == 1
+        assert Reading.objects.get(message=message).complete
+
+    def test_the_task_ends_by_itself_once_every_reply_is_read(self):
+        with mock.patch.object(pipeline.classifier, "load", side_effect=FileNotFoundError):
+            self.hear("What time do you open?")
+            self.hear("And on Saturday?")
+            assert Task.objects.filter(about="triage:failing").count() == 1
+            jobs.finish_unsorted()
+            assert Task.objects.open().filter(about="triage:failing").exists()
+        assert jobs.finish_unsorted() == 2
+        task = Task.objects.get(about="triage:failing")
+        assert (task.state, task.outcome) == ("done", "by_system")
+        assert self.conversation().level == Level.SIGNIFICANT

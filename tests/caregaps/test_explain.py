@@ -10,7 +10,6 @@ from engage.caregaps.explain import explain, sentence
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.words import Words, day_text, listed
-from engage.lib import clock
 from engage.records.models import Event
 from tests.base import CastTestCase
 from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, observation, procedure, visit
@@ -84,20 +83,17 @@ class Explaining(Charts, CastTestCase):
         find_gaps()
         assert sentence(self.gap()) == "The measure no longer includes this patient: the patient has died."
 
-    def test_explaining_one_patient_is_quick(self):
+    def test_explaining_one_patient_asks_little(self):
+        """Its milliseconds are measured by tests.benchmarks.explain."""
         self.add(
             visit(THIS_YEAR),
             *[blood_pressure(f"2025-{m:02}-0{d}", 120, 80) for m in range(1, 13) for d in (1, 2)],
         )
         find_gaps()
         gap = self.gap()
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            before = clock.machine_now()
+        with CaptureQueriesContext(connection) as queries:
             explain(gap)
-            took = clock.machine_now() - before
-        assert len(queries) < 25 and took < timedelta(milliseconds=200)
+        assert len(queries) < 25
 
 
 class News(Charts, CastTestCase):

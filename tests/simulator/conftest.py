@@ -39,9 +39,7 @@ def _receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def _carrier(_receiver) -> Iterator[Carrier]:
-    with Carrier(
-        inbound_url=_receiver.url("/message"), sent_after=0.02, delivered_after=0.05, seed=7
-    ) as carrier:
+    with Carrier(inbound_url=_receiver.inbound, sent_after=0.02, delivered_after=0.05, seed=7) as carrier:
         yield carrier
 
 

@@ -1,5 +1,6 @@
 """A clinic's webhook that remembers what it was told and answers as a test wants."""
 
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,19 +18,22 @@ class Told:
 
 
 class Receiver:
-    """`answers` are (status, body, seconds of delay), the last one for ever."""
+    """`answers` are (status, body, seconds of delay), the last one for ever.
+
+    Each test has addresses of its own, so that what is still under way when one ends is not heard by the next.
+    """
 
     def __init__(self) -> None:
-        outer = self
+        outer, self.turn = self, 0
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-                status, text, delay = outer.take(
-                    Told(self.path, dict(parse_qsl(body, keep_blank_values=True)), dict(self.headers))
-                )
+                turn, path = outer.split(self.path)
+                told = Told(path, dict(parse_qsl(body, keep_blank_values=True)), dict(self.headers))
+                status, text, delay = outer.take(told, turn)
                 time.sleep(delay)
                 data = text.encode()
                 try:
@@ -49,16 +53,34 @@ class Receiver:
         self.reset()
 
     def reset(self) -> None:
-        self.told: list[Told] = []
-        self.answers: list[tuple[int, str, float]] = [(200, "<Response/>", 0.0)]
-
-    def take(self, told: Told) -> tuple[int, str, float]:
         with self.lock:
+            self.turn += 1
+            self.told: list[Told] = []
+            self.answers: list[tuple[int, str, float]] = [(200, "<Response/>", 0.0)]
+
+    def take(self, told: Told, turn: int) -> tuple[int, str, float]:
+        with self.lock:
+            if turn != self.turn:
+                return 200, "<Response/>", 0.0
             self.told.append(told)
             return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
+    def split(self, path: str) -> tuple[int, str]:
+        """The test that an address belongs to (the present one where it names none), and what it was given for."""
+        found = re.fullmatch(r"/turn-(\d+)(/.*)", path)
+        return (int(found[1]), found[2]) if found else (self.turn, path)
+
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}{path}"
+        return f"{self._root}/turn-{self.turn}{path}"
+
+    @property
+    def inbound(self) -> str:
+        """Where the one carrier of all tests brings replies; a test waits for each of its own."""
+        return f"{self._root}/message"
+
+    @property
+    def _root(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def at(self, path: str) -> list[Told]:
         with self.lock:

@@ -27,9 +27,9 @@ def test_the_webhook_gets_every_parameter_signed(carrier, receiver):
     assert form["ApiVersion"] == "2010-04-01" and form["ToCity"] == "" and form["FromZip"] == ""
     assert "MessagingServiceSid" not in form and "OptOutType" not in form
     signature = told.headers["X-Twilio-Signature"]
-    assert RequestValidator(carrier.token).validate(receiver.url("/message"), form, signature)
+    assert RequestValidator(carrier.token).validate(receiver.inbound, form, signature)
     without_blanks = {k: v for k, v in form.items() if v}
-    assert not RequestValidator(carrier.token).validate(receiver.url("/message"), without_blanks, signature)
+    assert not RequestValidator(carrier.token).validate(receiver.inbound, without_blanks, signature)
     assert [line["body"] for line in carrier.events("inbound")] == [form["Body"]]
 
 
@@ -140,10 +140,10 @@ def test_forged(carrier, receiver):
     carrier.say(TO, "hi", params={"AccountSid": "AC" + "9" * 32, "ToCity": None, "NumMedia": 1})
     bad, none, foreign = receiver.at("/message")
     validator = RequestValidator(carrier.token)
-    assert not validator.validate(receiver.url("/message"), bad.form, bad.headers["X-Twilio-Signature"])
+    assert not validator.validate(receiver.inbound, bad.form, bad.headers["X-Twilio-Signature"])
     assert "X-Twilio-Signature" not in none.headers
     assert foreign.form["AccountSid"] == "AC" + "9" * 32 and "ToCity" not in foreign.form
-    assert validator.validate(receiver.url("/message"), foreign.form, foreign.headers["X-Twilio-Signature"])
+    assert validator.validate(receiver.inbound, foreign.form, foreign.headers["X-Twilio-Signature"])
 
 
 def test_webhooks_switched_off_leave_the_text_in_the_listing(client, carrier, receiver):

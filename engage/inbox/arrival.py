@@ -303,7 +303,7 @@ def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
     An opt-out that has been carried out (`obeyed`) and says nothing else asks nothing of a person.
     """
     level = consequences.LEVEL[found.level] if found else Level.UNSORTED
-    if found and obeyed and set(found.labels) <= consequences.SETTLED_BY_STOP and level != Level.URGENT:
+    if found and obeyed and set(found.named) <= consequences.SETTLED_BY_STOP and level != Level.URGENT:
         level = Level.ROUTINE
     reading = Reading(
         message=run.message,

@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     "symptom": Rule(Reason.REPLY, "Mentions a symptom", 2, NURSES, ATTENTION),
     "medication": Rule(Reason.REPLY, "Writes about a medicine", 4, NURSES, ATTENTION),
     "complaint": Rule(Reason.REPLY, "Complains", 8, SUPERVISORS),
-    "language": Rule(Reason.REPLY, "Asks for another language", 4),
+    "language": Rule(Reason.REPLY, "Needs another language", 4),
     "call_me": Rule(Reason.CALL, "Asks to be called", 4),
     "trust": Rule(Reason.REPLY, "Asks whether our message is real"),
     "contact_update": Rule(Reason.FIX_PHONE, "Has new contact details", 16),
@@ -118,7 +118,7 @@ def open_tasks(heard: Heard, settled: frozenset[str] = frozenset()) -> None:
     if found.level == "urgent":
         open_urgent(conversation, heard.message.created_at, sentence_for(heard, urgent_label(found)))
     if conversation.patient_id is None:
-        left = set(found.labels) - NO_REPLY - SETTLED_ELSEWHERE - settled
+        left = set(found.named) - NO_REPLY - SETTLED_ELSEWHERE - settled
         if left or (not found.labels and found.level != "routine"):
             _open(heard, Rule(Reason.UNMATCHED_REPLY, "Wrote from an unknown or shared number", 4), "")
         return
@@ -133,7 +133,7 @@ def labels_to_act_on(found: Found) -> Iterator[str]:
         return
     grave = {f.label for f in found.findings if f.level != "routine"}
     graded = {f.label for f in found.findings}
-    for label in found.labels:
+    for label in found.named:
         # A label without a finding of its own takes the level of the reply when it is the first.
         matters = label in grave or (label not in graded and label == found.labels[0])
         if matters and label not in URGENT_LABELS | SETTLED_ELSEWHERE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from engage.inbox.triage import safety
+from engage.inbox.triage import safety, scale
 from engage.inbox.triage.reading import Level
 from engage.inbox.triage.text import fold, plain
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
@@ -36,6 +36,10 @@ PHRASES: dict[str, list[tuple[list[str], str]]] = {
     for kind, rows in VOCABULARY["asked"]["phrases"].items()
 }
 LEAD = words_of("asked", "lead")
+AND_THEN = {
+    **dict.fromkeys(("y", "Y"), words_of("asked", "after_and")),
+    **dict.fromkeys(("no", "No", "NO"), words_of("asked", "after_no")),
+}
 TOKEN = re.compile(r"\d+(?:[./]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s.,!?:;()'\"-]+")
 SHORT = 5  # words of an answer that says nothing else
 OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|and|para|si|y)\s*([^,.;0-9]{2,40})", re.I)
@@ -57,23 +61,42 @@ class Answer:
     whole: bool  # nothing else was said
 
 
+OPENING = next(
+    pattern for kind, pattern in COMPILED if kind == "offer"
+)  # something new is offered: "due for", "sooner"
+# What a message of unknown words asks, by what it was about; and one of which only "reply yes" is known.
+BY_CONTEXT: dict[str, Kind] = {
+    "appointment_reminder": "confirm",
+    "refill": "refill",
+    "screening_reminder": "offer",
+    "portal_invite": "offer",
+}
+NO_OFFER: dict[str, Kind] = {"appointment_reminder": "confirm", "survey": ""}
+
+
 @lru_cache(maxsize=2048)
-def kind_of(outbound: str) -> Kind:
-    """What an outbound message asks, or "" when it asks nothing known."""
+def kind_of(outbound: str, context: str = "") -> Kind:
+    """What an outbound message asks; by what it was about when its words do not tell; "" when neither does."""
     said = plain(outbound)
-    return next((kind for kind, pattern in COMPILED if pattern.search(said) and _asks(kind, outbound)), "")
+    kind = next((kind for kind, pattern in COMPILED if pattern.search(said) and _asks(kind, outbound)), "")
+    if kind == "offer" and context in NO_OFFER and not OPENING.search(said):
+        return NO_OFFER[context]
+    if kind or not said:
+        return kind
+    by_context = BY_CONTEXT.get(context, "")
+    return by_context if by_context == "confirm" or safety.ANSWERABLE.search(outbound) else ""
 
 
 def _asks(kind: Kind, outbound: str) -> bool:
     return kind not in safety.KINDS or safety.asks(outbound, kind, PATTERNS[kind])
 
 
-def answer(body: str, outbound: str, *, understood: bool = True) -> Answer | None:
+def answer(body: str, outbound: str, context: str = "", *, understood: bool = True) -> Answer | None:
     """The answer that a reply (quoted parts blanked) gives to our message, or None. Offsets into `body`.
 
     `understood`: the reply is in a language we read, so that an answer that is not listed can be judged.
     """
-    kind = kind_of(outbound)
+    kind = kind_of(outbound, context)
     if not kind:
         return None
     given = _given(body, kind, outbound)
@@ -114,9 +137,12 @@ def _given(body: str, kind: Kind, outbound: str) -> Answer | None:
     tokens = list(TOKEN.finditer(body[:300]))
     for at, token in enumerate(tokens[:7]):
         value, number = _value(token.group(), kind, outbound)
+        following = fold(tokens[at + 1].group()) if at + 1 < len(tokens) else ""
+        if following in AND_THEN.get(token.group(), ()) and kind not in safety.KINDS:
+            return None  # "y cuánto cuesta" agrees to nothing, "no insurance" declines nothing
         if value:
             whole = len(tokens) <= at + (SHORT if number is None else 1)
-            return _meaning(kind, value, number, token.span(), whole)
+            return _meaning(kind, value, number, token.span(), whole, outbound)
         if fold(token.group()) not in LEAD:
             break
     return None
@@ -219,16 +245,16 @@ RULES: dict[tuple[Kind, Value], Rule] = {
 
 
 def _meaning(
-    kind: Kind, value: Value, number: float | None, span: tuple[int, int], whole: bool
+    kind: Kind, value: Value, number: float | None, span: tuple[int, int], whole: bool, outbound: str = ""
 ) -> Answer | None:
-    rule = RULES.get((kind, value)) if number is None else _figure(kind, number)
+    rule = RULES.get((kind, value)) if number is None else _figure(kind, number, outbound)
     if rule is None:
         return None
     labels, level, reason = rule
     return Answer(kind, value, number, labels, level, *span, reason, whole)
 
 
-def _figure(kind: Kind, number: float) -> Rule | None:
+def _figure(kind: Kind, number: float, outbound: str) -> Rule | None:
     if kind == "self_harm":
         if number > 0:
             return (
@@ -244,8 +270,9 @@ def _figure(kind: Kind, number: float) -> Rule | None:
             "significant" if bad else "routine",
             f"Answers {number:g} to a question about mood.",
         )
-    if kind == "rating":
-        return ("survey_answer",), "significant" if number <= 4 else "routine", f"Rates {number:g}."
+    if kind == "rating" or (kind == "satisfied" and scale.ends(outbound)):
+        good = scale.is_good(number, outbound)
+        return ("survey_answer",), "routine" if good else "significant", f"Rates {number:g}."
     if kind == "pain":
         labels = ("symptom", "survey_answer") if number >= 7 else ("survey_answer",)
         return labels, "significant" if number >= 7 else "routine", f"Rates the pain {number:g}."

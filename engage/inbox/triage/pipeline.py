@@ -18,7 +18,7 @@ from engage.inbox.triage.language import NAMES, language
 from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
 from engage.inbox.triage.text import Word, set_aside, words
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
 EVIDENCE = 300
 PATIENCE = (
@@ -26,6 +26,7 @@ PATIENCE = (
 )
 PATIENCE_LATER = 5.0  # where nobody waits; enough for the longest message on a slow machine
 READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
+WRITTEN_IN = "Is written in"
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
@@ -189,8 +190,8 @@ def prepare(
         words=said,
         hits=hits,
         concepts=concepts,
-        answer=asked.answer(body, outbound, understood=spoken in READ and not elsewhere),
-        kind=asked.kind_of(outbound),
+        answer=asked.answer(body, outbound, context, understood=spoken in READ and not elsewhere),
+        kind=asked.kind_of(outbound, context),
         left_open=asked.is_left_open(outbound),
         figures=vitals.figures(said, asked.kind_of(outbound)),
         keyword=word,
@@ -246,7 +247,7 @@ def _languages(material: Material) -> list[Finding]:
     if understood:
         return found
     name = NAMES.get(material.lang, "another language")
-    reason = f"Is written in {name}."
+    reason = f"{WRITTEN_IN} {name}."
     return [*found, _finding(material, "language", "significant", start, end, "lexicon", reason)]
 
 
@@ -319,6 +320,8 @@ def _reading(material: Material, found: list[Finding], version: str) -> Reading:
     for finding in kept:
         best[finding.label] = max(best.get(finding.label, 0), LEVELS.index(finding.level))
     labels = tuple(sorted(best, key=lambda label: (-best[label], rank[label])))
+    if not _asks_for_language(material, found) and len(labels) > 1:
+        labels = tuple(label for label in labels if label != "language")
     word = material.keyword
     stop = word is not None and word.kind == "stop"
     return Reading(
@@ -329,6 +332,13 @@ def _reading(material: Material, found: list[Finding], version: str) -> Reading:
         keyword=_plain_keyword(word),
         suspect_opt_out="opt_out" in labels and not stop,
         version=version,
+    )
+
+
+def _asks_for_language(material: Material, found: list[Finding]) -> bool:
+    """Whoever writes in a language we don't read says something in it: that it is one is a finding, not what they mean."""
+    return material.lang in READ or any(
+        f.label == "language" and not f.reason.startswith(WRITTEN_IN) for f in found
     )
 
 

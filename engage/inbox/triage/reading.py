@@ -63,6 +63,12 @@ class Reading:
     suspect_opt_out: bool  # probably a revocation: suspend sending, let a person decide
     version: str
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The labels, then what findings above routine name besides: the language it is written in."""
+        more = {f.label for f in self.findings if f.level != "routine"} - set(self.labels)
+        return (*self.labels, *sorted(more))
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

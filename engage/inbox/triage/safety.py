@@ -36,7 +36,7 @@ ADVICE = re.compile(
     r"\b(?:988|911)\b|^\W*(?:if|si|when|cuando)\b.*\b(?:call|dial|text|go|llame|marque|vaya)\b", re.I
 )
 ANSWERABLE = re.compile(r"\?|\b(?:reply|responda|conteste|answer|never|nunca)\b", re.I)
-STEP = re.compile(r"\b([0-9]|[a-e])\s*(?:=|:|\)|\(|-|–|is\b|es\b)\s*([^,.;/0-9)]{2,40})", re.I)
+STEP = re.compile(r"\b(10|[0-9]|[a-e])\s*(?:=|:|\)|\(|-|–|is\b|es\b)\s*([^,.;/0-9)]{2,40})", re.I)
 SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]*")
 
 
@@ -57,8 +57,17 @@ def said(body: str, kind: str) -> Said:
 
 def by_scale(body: str, kind: str, outbound: str) -> Said:
     """What the step of our scale that a reply names stands for, as our message words it; "" where it names none."""
-    step = _step(_words(body), outbound)
-    return "" if not step else "none" if _is_none(_words(step), kind) else "some"
+    named = _named(_words(body))
+    step = next((label for mark, label in STEP.findall(outbound) if fold(mark) == named), "")
+    if step:
+        return "none" if _is_none(_words(step), kind) else "some"
+    return "none" if _beside(named, _words(outbound), kind) else ""
+
+
+def _beside(named: str, said: list[str], kind: str) -> bool:
+    """Steps without a mark, "1 never - 5 always": does the named one stand right before a word for none?"""
+    places = [i for i, word in enumerate(said) if word == named] if named.isdigit() else []
+    return any(_is_none(said[i + 1 : i + 3], kind) for i in places)
 
 
 def takes_back(body: str, kind: str) -> bool:
@@ -77,11 +86,10 @@ def _at(words: list[str], row: Phrase) -> list[int]:
     return [i for i in range(len(words) - len(row) + 1) if tuple(words[i : i + len(row)]) == row]
 
 
-def _step(words: list[str], outbound: str) -> str:
-    """What the step of our scale that they name stands for: "a 2", "el 3", "b"."""
+def _named(words: list[str]) -> str:
+    """The step of a scale that a reply names: "a 2", "el 3", "b"."""
     named = next((w for w in words[:FIRST] if w not in LEAD), "")
-    number = VOCABULARY["asked"]["worded"].get(named, named)
-    return next((label for mark, label in STEP.findall(outbound) if fold(mark) == str(number)), "")
+    return str(VOCABULARY["asked"]["worded"].get(named, named))
 
 
 def _is_none(words: list[str], kind: str) -> bool:

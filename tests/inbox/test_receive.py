@@ -243,6 +243,12 @@ class Significant(InboxTestCase):
         assert Task.objects.get(reason="wrong_person").queue == "supervisors"
         assert self.hear("hello?").patient is None  # a stranger's words do not enter her record
 
+    def test_who_writes_in_another_language_has_a_task_that_says_so(self):
+        self.said(about="caregap:1", body="You're due for a mammogram. Reply YES to schedule.")
+        self.hear("Vâng, tôi đồng ý, xin đặt lịch hẹn cho tôi")
+        assert self.conversation().language == "vi"
+        assert "Needs another language" in " ".join(Task.objects.open().values_list("summary", flat=True))
+
     def test_routine_opens_no_task(self):
         self.said("Your visit is on Tuesday. See you then!")
         self.hear("thanks!")

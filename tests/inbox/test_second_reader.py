@@ -119,12 +119,12 @@ class Adds(SecondReaderTestCase):
         assert json.loads(row.answer)["findings"][0]["label"] == "self_harm"
 
     def test_what_a_person_made_of_it_is_on_record(self):
-        self.server.finds(("self_harm", "The ducks"), ("other", "feed"))
+        self.server.finds(("self_harm", "The ducks"), ("complaint", "feed"))
         message, row = self.read()
         (made,) = figures.second_reader([self.clinic.pk], clock.today())
         assert (made.prompt, made.replies, made.raised, made.undecided) == (row.prompt_version, 1, 2, 2)
         flags.dismiss(Flag.objects.get(message=message, label="self_harm", source="llm"), by=self.nurse)
-        flags.confirm(Flag.objects.get(message=message, label="other", source="llm"), self.nurse)
+        flags.confirm(Flag.objects.get(message=message, label="complaint", source="llm"), self.nurse)
         earlier = SecondReading.objects.filter(message=self.hear(PLAIN))
         earlier.update(state="answered", prompt_version="2026-01-01")
         new, old = figures.second_reader([self.clinic.pk], clock.today())

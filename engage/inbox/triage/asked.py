@@ -71,7 +71,7 @@ BY_CONTEXT: dict[str, Kind] = {
     "screening_reminder": "offer",
     "portal_invite": "offer",
 }
-NO_OFFER: dict[str, Kind] = {"appointment_reminder": "confirm", "survey": ""}
+NO_OFFER: dict[str, Kind] = {"appointment_reminder": "confirm", "refill": "refill", "survey": ""}
 
 
 @lru_cache(maxsize=2048)

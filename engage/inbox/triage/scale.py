@@ -5,6 +5,7 @@ import re
 from engage.inbox.triage.text import plain
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
+MARKED = re.compile(r"(?<![\d:])(10|\d)\s*[=:]\s*[^\W\d]")  # "1 = great, 2 = ok, 3 = bad"
 SPAN = re.compile(r"\b([01])\b[^0-9]{0,40}?\b(10|[3-7])\b")  # "1-5", "0 (not at all) to 10"
 STARS = re.compile(r"\b([3-7]|10) (?:stars|estrellas)")
 DOWNWARD = re.compile(r"\b(10|[3-7])\b[^0-9]{0,40}?\b([01])\b")  # "5 very clean - 1 very dirty"
@@ -16,6 +17,9 @@ LONG = 8  # steps of a scale of which the middle one is no complaint
 
 def ends(outbound: str) -> tuple[int, int] | None:
     """The lowest and the highest step of a scale that our message gives, or None."""
+    marked = [int(n) for n in MARKED.findall(outbound)]
+    if len(marked) > 1:
+        return min(marked), max(marked)
     said = plain(outbound)
     found = SPAN.search(said)
     if found:

@@ -118,6 +118,14 @@ def test_language(text, lang):
         assert "language" in reading.labels and reading.level == "significant"
 
 
+def test_what_is_said_in_another_language_is_its_label_and_the_language_is_named():
+    asked = "You're due for a mammogram. Reply YES to schedule."
+    reading = read("Vâng, tôi đồng ý, xin đặt lịch hẹn cho tôi", outbound=asked)
+    assert "language" not in reading.labels and reading.level == "significant"
+    assert "language" in reading.named
+    assert "Is written in Vietnamese." in [f.reason for f in reading.findings]
+
+
 def texts():
     for text in BAD:
         yield text, read(text)

@@ -1,6 +1,6 @@
 """Triage out of fold: every training reply read by a model that did not see it (or the same words).
 
-`python -m tests.benchmarks.triage_folds` (by hand, two minutes of one core, needs requirements-dev.txt). The word list
+`python -m tests.benchmarks.triage_folds` (by hand, five minutes of one core, needs requirements-dev.txt). The word list
 has seen these replies, so that the figures flatter; those of the test part and of other authors do not.
 """
 

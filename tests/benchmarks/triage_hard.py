@@ -1,8 +1,8 @@
 """Triage on replies that trained nothing: `python -m tests.benchmarks.triage_hard [file …]`.
 
-`triage_sets/general-*.jsonl`: whole replies with every label, 4 to 7 by authors of their own; only ever scored. 1, 3 and
-the sets hard-1 to hard-5 were scored blind, then became training data (extra-4, 8, 9 and 12). Prints aggregates only, so
-that a set stays unread.
+`triage_sets/general-*.jsonl`: whole replies with every label, 4 to 7 and 9 to 14 by authors of their own; only ever
+scored. 1, 3, 8 and the sets hard-1 to hard-5 were scored blind, then became training data (extra-4, 5, 8, 9, 12 and 17).
+Prints aggregates only, so that a set stays unread.
 docs/triage.md gives the figures of each first scoring.
 """
 

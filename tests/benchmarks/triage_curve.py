@@ -12,6 +12,7 @@ from engage.inbox.triage import classifier, pipeline, train
 
 OUT = Path("docs/triage-curve.svg")
 WIDTH, HEIGHT, LEFT, BOTTOM, MOST = 560, 340, 56, 44, 0.20  # MOST: false alarms at the right edge
+TITLE = 18
 
 
 Point = tuple[float, float, float]  # threshold, false alarms, urgent caught
@@ -63,14 +64,14 @@ def draw(alone: list[Point], together: list[Point], chosen: float) -> str:
         for a in (0, 0.05, 0.1, 0.15, 0.2)
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        f'font-size="12" fill="#1d1c1a"><rect width="100%" height="100%" fill="#ffffff"/>{grid}'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -{TITLE} {WIDTH} {HEIGHT + TITLE}" font-family="sans-serif" '
+        f'font-size="12" fill="#1d1c1a"><rect y="-{TITLE}" width="100%" height="100%" fill="#ffffff"/>{grid}'
         + drawn(alone, 'stroke="#85827a" stroke-width="2" stroke-dasharray="5 4"')
         + drawn(together, 'stroke="#1f5f8b" stroke-width="2"')
         + f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#9b1c1c"/>'
         f'<text x="{x + 10:.1f}" y="{y + 16:.1f}">chosen: {chosen:.2f} ({caught:.0%} at {alarms:.1%})</text>'
         f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">false alarms among the others</text>'
-        f'<text x="{LEFT}" y="12">urgent caught: whole triage (line), classifier alone (dashes), out of fold</text></svg>\n'
+        f'<text x="{LEFT}" y="-4">urgent caught: whole triage (line), classifier alone (dashes), out of fold</text></svg>\n'
     )
 
 

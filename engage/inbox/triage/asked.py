@@ -78,7 +78,8 @@ NO_OFFER: dict[str, Kind] = {"appointment_reminder": "confirm", "refill": "refil
 def kind_of(outbound: str, context: str = "") -> Kind:
     """What an outbound message asks; by what it was about when its words do not tell; "" when neither does."""
     said = plain(outbound)
-    kind = next((kind for kind, pattern in COMPILED if pattern.search(said) and _asks(kind, outbound)), "")
+    kinds = (kind for kind, pattern in COMPILED if pattern.search(said) and _asks(kind, outbound))
+    kind: Kind = next(kinds, "")
     if kind == "offer" and context in NO_OFFER and not OPENING.search(said):
         return NO_OFFER[context]
     if kind or not said:

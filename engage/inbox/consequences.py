@@ -27,7 +27,10 @@ from engage.worklist.models import Outcome, Reason, Task
 URGENT_WITHIN = timedelta(minutes=5)
 UNREAD_WITHIN = timedelta(minutes=15)
 CRISIS_AGAIN_AFTER = timedelta(hours=1)  # two machines must not answer each other
-ALERT_AGAIN_AFTER = 300  # machine seconds: one alert per conversation in that time
+ALERT_AGAIN_AFTER, ALERT_STEP = (
+    300,
+    30,
+)  # machine seconds: one alert per conversation in that time, less a step at most
 NO_REPLY = frozenset({"thanks", "auto_reply"})  # a person need not take over from the campaign
 # A text that is read by the wrong person at home can do harm, so abuse alone is answered by a person.
 CRISIS_LABELS = frozenset({"emergency", "self_harm"})
@@ -240,9 +243,12 @@ def alert(heard: Heard) -> None:
     if heard.found.level != "urgent":
         return
     clinic = heard.conversation.clinic
-    bucket = int(clock.machine_now().timestamp()) // ALERT_AGAIN_AFTER
+    step = int(clock.machine_now().timestamp()) // ALERT_STEP
+    lately = range(step - ALERT_AGAIN_AFTER // ALERT_STEP + 1, step + 1)
     for told in [clinic] if clinic else Clinic.objects.exclude(on_call_number=""):
-        safety.on_call_alert(told, f"alert:{heard.conversation.pk}:{bucket}:{told.pk}")
+        keys = [f"alert:{heard.conversation.pk}:{at}:{told.pk}" for at in lately]
+        if not Message.objects.filter(key__in=keys).exists():
+            safety.on_call_alert(told, keys[-1])
 
 
 def reply_to_crisis(heard: Heard) -> None:

@@ -1,6 +1,7 @@
 """A reply is kept once, matched only when that is certain, read, and given to a person with a deadline."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from unittest import mock
 
 import pytest
 
@@ -178,6 +179,19 @@ class Urgent(InboxTestCase):
         self.hear("the chest pain is getting worse")
         assert len(self.sent_to()) == 1
         assert Task.objects.filter(reason="urgent_reply").count() == 1
+
+    def test_one_alert_in_five_minutes_whenever_they_begin(self):
+        for second, alerts in (
+            (299, 1),
+            (300, 1),
+            (301, 1),
+            (565, 1),
+            (600, 2),
+        ):  # five minutes end between the first two
+            at = datetime(2026, 11, 26, 14, 35, tzinfo=UTC) + timedelta(seconds=second)
+            with mock.patch.object(clock, "machine_now", lambda at=at: at):
+                self.hear("I have chest pain")
+            assert len(self.sent_to(self.clinic.on_call_number)) == alerts, second
 
     def test_abuse_alone_gets_no_automatic_text_that_somebody_else_may_read(self):
         self.hear("he hits me, I'm not safe at home")

@@ -105,7 +105,7 @@ def classify(material: Material) -> list[Placed]:
     scores = model.scores(features(material), [word.text for word in material.words[:MOST_MEANT]])
     needed = _needed(material)
     urgent = scores["urgent"] >= model.thresholds[needed]
-    plain = [n for n in WORDS if n not in URGENT_LABELS]
+    plain = [n for n in WORDS if n not in URGENT_LABELS and (material.asked or n != "survey_answer")]
     chosen = [n for n in plain if scores[n] >= model.thresholds[n]]
     if urgent:
         chosen.insert(0, max(sorted(URGENT_LABELS), key=lambda n: scores[n]))

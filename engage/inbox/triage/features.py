@@ -27,6 +27,7 @@ class Material:
     answer: Answer | None
     kind: str
     left_open: bool  # our message asks about self-harm or safety
+    asked: bool  # there is a message of ours that it may answer
     figures: list[Figure]
     keyword: Keyword | None
     context: str

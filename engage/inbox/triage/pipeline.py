@@ -193,6 +193,7 @@ def prepare(
         answer=asked.answer(body, outbound, context, understood=spoken in READ and not elsewhere),
         kind=asked.kind_of(outbound, context),
         left_open=asked.is_left_open(outbound),
+        asked=bool(outbound.strip()),
         figures=vitals.figures(said, asked.kind_of(outbound)),
         keyword=word,
         context=context,

@@ -106,6 +106,12 @@ def test_a_step_without_a_mark_is_read_by_the_words_beside_it(outbound, none, so
     assert read(some, outbound=outbound).level == "urgent"
 
 
+def test_where_nothing_was_asked_nothing_is_answered():
+    said = "feel like i got hit by a truck but its just the flu"
+    assert "survey_answer" in read(said, outbound="How are you feeling since your visit?").labels
+    assert "survey_answer" not in read(said).labels
+
+
 @pytest.mark.parametrize("text", ["y cuanto cuesta", "no tengo carro", "no insurance rn", "no hablo ingles"])
 def test_and_is_no_yes_and_what_is_lacking_no_refusal(text):
     assert answer(text, "You're due for a mammogram. Reply YES to schedule.") is None

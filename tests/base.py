@@ -1,6 +1,8 @@
 """The cast: a coordinator, a nurse, a supervisor, an administrator, a patient, someone of another clinic."""
 
+import tempfile
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from django.apps import apps
 from django.core import serializers
@@ -88,6 +90,13 @@ class CastTestCase(Cast, TestCase):
 
 
 @override_settings(NOW=NOON)
+def with_a_folder_of_its_own(case: TestCase) -> None:
+    """VAR_DIR is empty for this test, and gone after it."""
+    folder = tempfile.TemporaryDirectory()
+    case.addCleanup(folder.cleanup)
+    case.enterContext(override_settings(VAR_DIR=Path(folder.name)))
+
+
 class CastTransactionTestCase(Cast, TransactionTestCase):
     """For what needs real commits: races, kills, several connections. It leaves what the migrations wrote, so that any test
     may follow."""

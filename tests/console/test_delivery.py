@@ -13,7 +13,7 @@ from engage.messaging import actions, breaker, generation, health, switch, twili
 from engage.messaging.models import Attempt, Breaker, Heartbeat, Lane, Message, ProviderEvent, SendingStop
 from engage.patients.actions import record_consent
 from engage.worklist.models import Task
-from tests.base import CastTestCase
+from tests.base import CastTestCase, with_a_folder_of_its_own
 
 
 class Delivery(CastTestCase):
@@ -118,11 +118,7 @@ class Release(Delivery):
 
     def setUp(self):
         super().setUp()
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        change = override_settings(VAR_DIR=Path(folder.name))
-        change.enable()
-        self.addCleanup(change.disable)
+        with_a_folder_of_its_own(self)
         for _ in range(3):
             generation.advance()
         saved = clock.machine_now() - timedelta(hours=2)

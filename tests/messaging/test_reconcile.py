@@ -11,6 +11,7 @@ from engage.messaging.models import Attempt, Heartbeat, Message
 from engage.messaging.outbox import Sender, deliver_once
 from engage.messaging.reconcile import reconcile
 from engage.worklist.models import Task
+from tests.base import with_a_folder_of_its_own
 from tests.messaging.test_outbox import CarrierTestCase
 
 State = Message.State
@@ -172,14 +173,7 @@ class Restored(CarrierTestCase):
 
     def setUp(self):
         super().setUp()
-        import tempfile
-        from pathlib import Path
-
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        change = override_settings(VAR_DIR=Path(folder.name))
-        change.enable()
-        self.addCleanup(change.disable)
+        with_a_folder_of_its_own(self)
 
     def test_it_pauses_and_looks_before_it_sends(self):
         for _ in range(3):

@@ -18,7 +18,7 @@ LONG = 8  # steps of a scale of which the middle one is no complaint
 def ends(outbound: str) -> tuple[int, int] | None:
     """The lowest and the highest step of a scale that our message gives, or None."""
     marked = [int(n) for n in MARKED.findall(outbound)]
-    if len(marked) > 1:
+    if len(set(marked)) > 1:
         return min(marked), max(marked)
     said = plain(outbound)
     found = SPAN.search(said)
@@ -33,21 +33,15 @@ def ends(outbound: str) -> tuple[int, int] | None:
     return (1, int(stars[1])) if stars else None
 
 
-def is_good(number: float, outbound: str, *, otherwise: tuple[int, int] = (0, 10)) -> bool:
-    """Does a figure stand in the better part of the scale? `otherwise`: the scale where our message gives none."""
-    low, high = ends(outbound) or otherwise
+def is_good(number: float, outbound: str) -> bool:
+    """Does a figure stand in the better part of the scale? One of 0 to 10 where our message gives none."""
+    low, high = ends(outbound) or (0, 10)
     if not low <= number <= high:
         return number > high
     place = (number - low) / (high - low)
-    if _runs_down(low, high, outbound):
+    if _worth(high, outbound) < _worth(low, outbound):  # the highest step is the worst
         place = 1 - place
     return place >= 0.5 if high - low >= LONG else place > 0.5
-
-
-def _runs_down(low: int, high: int, outbound: str) -> bool:
-    """Is the highest step the worst?"""
-    worst, best = _worth(high, outbound), _worth(low, outbound)
-    return worst < 0 < best or worst - best < 0
 
 
 def _worth(step: int, outbound: str) -> int:

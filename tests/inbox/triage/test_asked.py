@@ -88,6 +88,11 @@ def test_a_scale_may_run_either_way(outbound, good, bad):
     assert not any(scale.is_good(n, outbound) for n in bad)
 
 
+def test_a_step_named_twice_is_no_scale():
+    assert scale.ends("How was it? 1 = yes, or 1 = maybe") is None
+    assert read("1", outbound="How was your visit? 1 = good, or 1 = great").level == "significant"  # of ten
+
+
 def test_a_bad_figure_is_for_a_person_whichever_way_it_runs():
     down = "How was your visit? 1 = excellent, 5 = poor."
     assert read("1", outbound=down).level == "routine" and read("5", outbound=down).level == "significant"

@@ -89,7 +89,6 @@ class CastTestCase(Cast, TestCase):
         cls.make_cast()
 
 
-@override_settings(NOW=NOON)
 def with_a_folder_of_its_own(case: TestCase) -> None:
     """VAR_DIR is empty for this test, and gone after it."""
     folder = tempfile.TemporaryDirectory()
@@ -97,6 +96,7 @@ def with_a_folder_of_its_own(case: TestCase) -> None:
     case.enterContext(override_settings(VAR_DIR=Path(folder.name)))
 
 
+@override_settings(NOW=NOON)
 class CastTransactionTestCase(Cast, TransactionTestCase):
     """For what needs real commits: races, kills, several connections. It leaves what the migrations wrote, so that any test
     may follow."""

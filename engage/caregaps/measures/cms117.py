@@ -1,4 +1,4 @@
-"""CMS117 Childhood immunization status (ChildhoodImmunizationStatusFHIR 0.1.000; measures.md §8)."""
+"""CMS117 Childhood immunization status (ChildhoodImmunizationStatusFHIR 0.1.000; measures.md §8, for 2026 §12)."""
 
 from engage.caregaps.algebra import all_of, any_of
 from engage.caregaps.doses import AfterNewborn, BegunByTwo, Doses, Given, OnSecondBirthday, SinceBirth
@@ -6,6 +6,7 @@ from engage.caregaps.facts import condition, immunization, procedure
 from engage.caregaps.measure import Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
+from engage.caregaps.measures.year2026 import rules_of_2026
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.visits import qualifying_visit
 from engage.caregaps.vocabulary import Codes
@@ -100,34 +101,33 @@ IMMUNE_SYSTEM = Exclusion(
     had(codes.IMMUNODEFICIENCY, codes.IMMUNE_DISORDERS, codes.HIV, codes.BLOOD_CANCER, codes.INTUSSUSCEPTION),
 )
 
+RULES = RuleSet(
+    version="2025.1",
+    artifact="ChildhoodImmunizationStatusFHIR|0.1.000",
+    groups=(
+        Group(
+            population=aged_at_end(2, 2) & visit,
+            exclusions=(HOSPICE, IMMUNE_SYSTEM),
+            numerator=all_of(
+                dtap,
+                polio,
+                mmr,
+                hib,
+                hepatitis_b,
+                varicella,
+                pneumococcal,
+                hepatitis_a,
+                rotavirus,
+                influenza,
+            ),
+        ),
+    ),
+)
 
 MEASURE = Measure(
     id="CMS117",
     title=Words("Childhood immunization status", "Vacunas de la infancia"),
     patient_title=Words("a routine health check", "un chequeo médico de rutina"),
-    rule_sets={
-        2025: RuleSet(
-            version="2025.1",
-            artifact="ChildhoodImmunizationStatusFHIR|0.1.000",
-            groups=(
-                Group(
-                    population=aged_at_end(2, 2) & visit,
-                    exclusions=(HOSPICE, IMMUNE_SYSTEM),
-                    numerator=all_of(
-                        dtap,
-                        polio,
-                        mmr,
-                        hib,
-                        hepatitis_b,
-                        varicella,
-                        pneumococcal,
-                        hepatitis_a,
-                        rotavirus,
-                        influenza,
-                    ),
-                ),
-            ),
-        ),
-    },
+    rule_sets={2025: RULES, 2026: rules_of_2026(RULES)},
     # No closer: one dose closes nothing, and a full card is entered in the record, where it closes the gap.
 )

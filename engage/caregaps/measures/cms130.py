@@ -1,4 +1,4 @@
-"""CMS130 Colorectal cancer screening (ColonCancerScreeningFHIR 0.1.000; measures.md §3)."""
+"""CMS130 Colorectal cancer screening (ColonCancerScreeningFHIR 0.1.000; measures.md §3, for 2026 §12)."""
 
 from engage.caregaps.algebra import any_of
 from engage.caregaps.facts import condition, observation, procedure
@@ -11,6 +11,7 @@ from engage.caregaps.measures.shared import (
     PALLIATIVE,
     adult_outpatient_visit,
 )
+from engage.caregaps.measures.year2026 import in_2026
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import EVER, THE_PERIOD, period_and_years_before
 from engage.caregaps.words import Words
@@ -57,6 +58,9 @@ COLON_REMOVED = Exclusion(
     procedure(codes.TOTAL_COLECTOMY).ended_by_end_of(EVER),
 )
 
+EXCLUSIONS = (HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66, COLON_CANCER, COLON_REMOVED)
+ct_in_2026 = ct_colonography.imaging()
+
 MEASURE = Measure(
     id="CMS130",
     title=Words("Colorectal cancer screening", "Detección del cáncer colorrectal"),
@@ -68,16 +72,22 @@ MEASURE = Measure(
             groups=(
                 Group(
                     population=aged_at_end(46, 75) & adult_outpatient_visit,
-                    exclusions=(
-                        HOSPICE,
-                        PALLIATIVE,
-                        FRAIL_66,
-                        NURSING_HOME_66,
-                        COLON_CANCER,
-                        COLON_REMOVED,
-                    ),
+                    exclusions=EXCLUSIONS,
                     numerator=any_of(
                         stool_blood_test, stool_dna_test, sigmoidoscopy, ct_colonography, colonoscopy
+                    ),
+                ),
+            ),
+        ),
+        2026: RuleSet(
+            version="2026.1",
+            artifact="ColonCancerScreeningFHIR",
+            groups=(
+                Group(
+                    population=in_2026(aged_at_end(46, 75) & adult_outpatient_visit),
+                    exclusions=in_2026(EXCLUSIONS),
+                    numerator=in_2026(
+                        any_of(stool_blood_test, stool_dna_test, sigmoidoscopy, ct_in_2026, colonoscopy)
                     ),
                 ),
             ),

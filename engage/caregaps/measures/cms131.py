@@ -1,9 +1,10 @@
-"""CMS131 Diabetes: eye exam (DiabetesEyeExamFHIR 0.0.002; measures.md §6)."""
+"""CMS131 Diabetes: eye exam (DiabetesEyeExamFHIR 0.0.002; measures.md §6, for 2026 §12)."""
 
 from engage.caregaps.facts import condition, observation
 from engage.caregaps.measure import Closer, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import FRAIL_66, HOSPICE, NURSING_HOME_66, PALLIATIVE, WITH_YEAR_BEFORE
+from engage.caregaps.measures.year2026 import rules_of_2026
 from engage.caregaps.people import aged_at_end
 from engage.caregaps.period import THE_PERIOD
 from engage.caregaps.visits import qualifying_visit
@@ -29,22 +30,22 @@ eye_exam = (
 )
 eye_exam_the_year_before = eye_exam.during(WITH_YEAR_BEFORE)
 
+RULES = RuleSet(
+    version="2025.1",
+    artifact="DiabetesEyeExamFHIR|0.0.002",
+    groups=(
+        Group(
+            population=aged_at_end(18, 75) & diabetes & visit,
+            exclusions=(HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66),
+            numerator=eye_exam | (eye_exam_the_year_before - retinopathy),
+        ),
+    ),
+)
+
 MEASURE = Measure(
     id="CMS131",
     title=Words("Diabetes: eye exam", "Diabetes: examen de los ojos"),
     patient_title=Words("a routine health check", "un chequeo médico de rutina"),
-    rule_sets={
-        2025: RuleSet(
-            version="2025.1",
-            artifact="DiabetesEyeExamFHIR|0.0.002",
-            groups=(
-                Group(
-                    population=aged_at_end(18, 75) & diabetes & visit,
-                    exclusions=(HOSPICE, PALLIATIVE, FRAIL_66, NURSING_HOME_66),
-                    numerator=eye_exam | (eye_exam_the_year_before - retinopathy),
-                ),
-            ),
-        ),
-    },
+    rule_sets={2025: RULES, 2026: rules_of_2026(RULES)},
     closers=(Closer("eye_exam", Words("Eye exam", "Examen de los ojos"), eye_exam),),
 )

@@ -1,4 +1,4 @@
-"""CMS153 Chlamydia screening in women (ChlamydiaScreeninginWomenFHIR 0.1.000; measures.md §10)."""
+"""CMS153 Chlamydia screening in women (ChlamydiaScreeninginWomenFHIR 0.1.000; measures.md §10, for 2026 §12)."""
 
 from engage.caregaps import timing
 from engage.caregaps.algebra import any_of
@@ -13,6 +13,7 @@ from engage.caregaps.facts import (
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE
+from engage.caregaps.measures.year2026 import rules_of_2026
 from engage.caregaps.people import aged_at_end, female
 from engage.caregaps.period import EVER, THE_PERIOD
 from engage.caregaps.visits import qualifying_visit
@@ -63,22 +64,22 @@ chlamydia_test = (
     .named("chlamydia_test", "chlamydia test", "prueba de clamidia")
 )
 
+RULES = RuleSet(
+    version="2025.1",
+    artifact="ChlamydiaScreeninginWomenFHIR|0.1.000",
+    groups=(
+        Group(
+            population=aged_at_end(16, 24) & female() & visit & sexually_active,
+            exclusions=(HOSPICE, ONLY_A_PRECAUTION),
+            numerator=chlamydia_test,
+        ),
+    ),
+)
+
 MEASURE = Measure(
     id="CMS153",
     title=Words("Chlamydia screening in women", "Detección de clamidia en mujeres"),
     patient_title=Words("a routine health check", "un chequeo médico de rutina"),
-    rule_sets={
-        2025: RuleSet(
-            version="2025.1",
-            artifact="ChlamydiaScreeninginWomenFHIR|0.1.000",
-            groups=(
-                Group(
-                    population=aged_at_end(16, 24) & female() & visit & sexually_active,
-                    exclusions=(HOSPICE, ONLY_A_PRECAUTION),
-                    numerator=chlamydia_test,
-                ),
-            ),
-        ),
-    },
+    rule_sets={2025: RULES, 2026: rules_of_2026(RULES)},
     closers=(Closer("chlamydia_test", Words("Chlamydia test", "Prueba de clamidia"), chlamydia_test),),
 )

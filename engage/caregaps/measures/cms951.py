@@ -1,10 +1,11 @@
-"""CMS951 Kidney health evaluation (KidneyHealthEvaluationFHIR 0.1.000; measures.md §7)."""
+"""CMS951 Kidney health evaluation (KidneyHealthEvaluationFHIR 0.1.000; measures.md §7, for 2026 §12)."""
 
 from engage.caregaps import timing
 from engage.caregaps.facts import condition, encounter, observation
 from engage.caregaps.measure import Closer, Exclusion, Group, Measure, RuleSet
 from engage.caregaps.measures import codes
 from engage.caregaps.measures.shared import HOSPICE, PALLIATIVE
+from engage.caregaps.measures.year2026 import rules_of_2026
 from engage.caregaps.people import aged_at_start
 from engage.caregaps.period import THE_PERIOD
 from engage.caregaps.visits import RecentVisit
@@ -53,23 +54,23 @@ both_tests = blood_test.named(
     "kidney_tests", "kidney blood and urine tests", "análisis de sangre y orina de los riñones"
 )
 
+RULES = RuleSet(
+    version="2025.1",
+    artifact="KidneyHealthEvaluationFHIR|0.1.000",
+    groups=(
+        Group(
+            population=aged_at_start(18, 85) & diabetes & visit,
+            exclusions=(HOSPICE, PALLIATIVE, KIDNEY_FAILURE),
+            numerator=blood_test & urine_test,
+        ),
+    ),
+)
+
 MEASURE = Measure(
     id="CMS951",
     title=Words("Kidney health evaluation", "Evaluación de la salud renal"),
     patient_title=Words("a routine health check", "un chequeo médico de rutina"),
-    rule_sets={
-        2025: RuleSet(
-            version="2025.1",
-            artifact="KidneyHealthEvaluationFHIR|0.1.000",
-            groups=(
-                Group(
-                    population=aged_at_start(18, 85) & diabetes & visit,
-                    exclusions=(HOSPICE, PALLIATIVE, KIDNEY_FAILURE),
-                    numerator=blood_test & urine_test,
-                ),
-            ),
-        ),
-    },
+    rule_sets={2025: RULES, 2026: rules_of_2026(RULES)},
     closers=(
         Closer(
             "kidney_tests",

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from engage.caregaps.facts import ENCOUNTER_PERFORMED, Facts
+from engage.caregaps.measure import RuleSet
 from engage.records.models import Kind, Status, Trait
 
 CATEGORIES = Trait.SURVEY | Trait.LABORATORY
@@ -18,6 +19,11 @@ ORDERS = Trait.INTENT_ORDER | Trait.INTENT_OTHER_ORDER
 def in_2026(expression: Expression) -> Expression:
     """The same expression, exclusion or tuple of exclusions with each of its leaves read as in 2026."""
     return changed(expression)
+
+
+def rules_of_2026(rules: RuleSet) -> RuleSet:
+    """The rules of 2025 with these filters, for a measure of which §12 says no more."""
+    return replace(in_2026(rules), version="2026.1", artifact=rules.artifact.partition("|")[0])
 
 
 def changed(value: Any) -> Any:

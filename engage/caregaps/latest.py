@@ -19,7 +19,8 @@ from engage.records.models import Trait
 class LastAnswer(Patients):
     """Patients whose last such observation has one of these values; another answer later cancels.
 
-    "Last" goes by the instant at which its time ends (or begins); of two at the same instant the first on record counts.
+    "Last" goes by the instant at which its time ends (or begins); of two at the same instant the first on record counts,
+    and a whole day is before its first second (measures.md §13.0).
     """
 
     asked: Facts
@@ -42,7 +43,8 @@ class LastAnswer(Patients):
         then = [other.sql(question) for other in self.then]
         if not source or not values:
             return {}
-        order = f"{instant(f'e.{self.edge}', 'lo')} DESC, e.id"
+        began, until = (instant(f"e.{self.edge}", bound) for bound in ("lo", "hi"))
+        order = f"{began} DESC, {until}, e.id"
         place = f"ROW_NUMBER() OVER (PARTITION BY e.patient_id ORDER BY {order}) AS place"
         conditions = ["e.place = 1", f"e.value_concept_id IN ({numbers(values)})"]
         conditions += [f"({' OR '.join(then)})"] if then else []

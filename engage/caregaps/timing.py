@@ -87,8 +87,8 @@ def instant_started_by(low: int, high: int, kind: Kind) -> str:
 
 
 def instant_started_before(low: int, high: int, kind: Kind) -> str:
-    """Begun before the window's last instant."""
-    return f"{START_AFTERMOST} < {high} AND {has_start(kind)}"
+    """Begun before the window's last instant, which ends a second: the last whole second is before it."""
+    return f"{START_AFTERMOST} <= {high} AND {has_start(kind)}"
 
 
 def instant_ended_by(low: int, high: int, kind: Kind) -> str:

@@ -9,6 +9,7 @@ from engage.fhir.facts import BirthOf, Fact, Resource
 from engage.fhir.traits import Trait
 
 DAYS_IN = {"s": 1 / 86_400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
+NOT_REQUESTED = ("qicore-mednotrequested", "qicore-medicationnotrequested")
 WORDS = {"day": "d", "week": "wk", "month": "mo", "year": "a"}  # records write them where UCUM belongs
 
 
@@ -52,11 +53,11 @@ def medicine(r: Resource) -> tuple[Concept, Reference, int]:
 
 
 def negation(r: Resource) -> int:
-    """Not to be taken: by element, or by the QI-Core profile "not requested" (measures.md §13.0)."""
+    """Not to be taken: by element, or by the QI-Core profile "not requested" (measures.md §13.0; renamed in QI-Core 5)."""
     bits = facts.negation(r)
     meta = r.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    if isinstance(profiles, list) and any("qicore-mednotrequested" in str(p) for p in profiles):
+    if isinstance(profiles, list) and any(name in str(p) for p in profiles for name in NOT_REQUESTED):
         bits |= Trait.NOT_DONE | Trait.NOT_DONE_BY_PROFILE
     return bits
 

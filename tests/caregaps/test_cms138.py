@@ -86,6 +86,7 @@ def test_the_last_answer_of_the_year():
         ("social history alone", UNSCREENED, asked("non-user") | {"category": [concept(CATEGORY, "social-history")]}),
         ("preliminary", UNSCREENED, asked("non-user", status="preliminary")),
         ("a day without its hour comes first of it", USER, asked("user", "2025-05-05T08:00:00Z"), asked("non-user")),
+        ("even of its first second", USER, asked("non-user"), asked("user", "2025-05-05T00:00:00Z")),
         ("by the instant, not the clock on the wall", USER, asked("non-user", "2025-05-05T20:00:00+09:00"),
          asked("user", "2025-05-05T19:00:00Z")),
     )  # fmt: skip

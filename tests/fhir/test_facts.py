@@ -305,6 +305,8 @@ class TestMedications:
         assert inside.traits & Trait.MEDICATION_BY_REFERENCE
 
     def test_not_requested_by_profile_and_by_element_can_be_told_apart(self):
+        renamed = self.read(meta={"profile": ["http://x/qicore-medicationnotrequested"]})["MedicationRequest"]
+        assert renamed.traits & Trait.NOT_DONE_BY_PROFILE
         by_profile = self.read(meta={"profile": ["http://x/qicore-mednotrequested"]})[
             "MedicationRequest"
         ].traits

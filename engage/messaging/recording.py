@@ -136,7 +136,7 @@ def _other(parcel: Parcel, answer: Answer) -> None:
         _back(parcel, answer.why, _backoff(parcel, answer))
     elif isinstance(answer, NotAttempted):
         _attempt(parcel, Outcome.NOT_ATTEMPTED)
-        _back(parcel, answer.why, 0.05)
+        _back(parcel, answer.why, 0.05 * 2 ** min(parcel.tried, 10))
     elif isinstance(answer, Doubt):
         _attempt(parcel, Outcome.DOUBT, answer.http)
         _mine(parcel).update(

@@ -22,7 +22,9 @@ class Stops:
     def __init__(self) -> None:
         self.read_at = float("-inf")
         self.seen: int | None = None
-        self.ended: dict[tuple[str, str, int | None], bool] = {}  # (address, channel, patient or all) → ended
+        self.said: dict[
+            tuple[str, str, int | None], tuple[int, bool]
+        ] = {}  # (address, channel, patient or all)
         self.streams: set[int] = set()
         self.paused_streams: set[int] = set()
         self.stream_rates: dict[int, int] = {}  # messages a minute, of those that have a rate
@@ -61,7 +63,7 @@ class Stops:
         for pk, address, channel, patient, decision in rows.order_by("pk").values_list(
             "pk", "address", "channel", "patient_id", "decision"
         ):
-            self.ended[address, channel, patient] = decision == Consent.Decision.REVOKED
+            self.said[address, channel, patient] = pk, decision == Consent.Decision.REVOKED
             self.seen = max(self.seen, pk)
 
     def why(self, parcel: Parcel) -> str:
@@ -79,5 +81,8 @@ class Stops:
         return "It has just been withdrawn." if parcel.message_id in self.withdrawn else ""
 
     def _ended(self, parcel: Parcel) -> bool:
-        keys = ((parcel.to, parcel.channel, None), (parcel.to, parcel.channel, parcel.patient_id))
-        return any(self.ended.get(key, False) for key in keys)
+        """Whether the last word was to stop, as the gate has it; a number of staff gives no consent and ends none."""
+        if parcel.patient_id is None:
+            return False
+        words = (self.said.get((parcel.to, parcel.channel, who)) for who in (None, parcel.patient_id))
+        return max((word for word in words if word), default=(0, False))[1]

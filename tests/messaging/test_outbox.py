@@ -6,9 +6,10 @@ from django.conf import settings
 from django.test import override_settings
 
 from engage.lib import clock
-from engage.messaging import actions
+from engage.messaging import actions, safety
 from engage.messaging.models import Attempt, Breaker, Lane, Message, Stream
 from engage.messaging.outbox import Sender, deliver_once
+from engage.patients.actions import record_consent
 from engage.worklist.models import Task
 from tests.base import CastTestCase
 from tests.simulator.harness import Carrier
@@ -141,8 +142,6 @@ class Stopping(CarrierTestCase):
         sender.turn([asyncio.run(_all(batch.parcels, sender.stops))], ())
 
     def opt_out(self):
-        from engage.patients.actions import record_consent
-
         record_consent(address="+16175550142", channel="sms", decision="revoked", source="patient_text")
 
     def test_an_opt_out_while_it_waits(self):
@@ -164,6 +163,47 @@ class Stopping(CarrierTestCase):
         deliver_once()
         assert self.state(message) == State.SUPPRESSED
         assert self.carrier.accepted() == []
+
+    def test_the_last_word_counts_for_a_sender_that_runs_on(self):
+        """STOP by text, then consent told to staff, for this patient alone: as the gate reads it."""
+        sender = Sender()
+        sender.look()
+        self.opt_out()
+        told = {"address": "+16175550142", "channel": "sms", "source": "staff", "patient": self.patient}
+        record_consent(decision="granted", by=self.nurse, **told)
+        message = self.queue()
+        sender.look()
+        batch = sender.claim()
+        self.hand_over(sender, batch)
+        assert self.state(message) == State.ACCEPTED
+        record_consent(decision="revoked", by=self.nurse, **told)
+        sender.stops.read()
+        assert sender.stops.why(batch.parcels[0]) == "The patient has just opted out."
+
+    def test_a_word_of_the_clinician_on_call_holds_no_alert_back(self):
+        sender = Sender()
+        sender.look()
+        record_consent(
+            address=self.clinic.on_call_number, channel="sms", decision="revoked", source="patient_text"
+        )
+        alert = safety.on_call_alert(self.clinic, "alert:1")
+        sender.look()
+        self.hand_over(sender, sender.claim())
+        assert self.state(alert) == State.ACCEPTED
+
+    def test_what_is_given_back_again_and_again_waits_longer_each_time(self):
+        message = self.queue()
+        sender = Sender()
+        waits = []
+        for _ in range(4):
+            sender.look()
+            batch = sender.claim()
+            sender.stops.withdrawn = {message.pk}
+            self.hand_over(sender, batch)
+            message.refresh_from_db()
+            waits.append((message.retry_at - message.done_at).total_seconds())
+            Message.objects.update(retry_at=None)
+        assert waits == [0.1, 0.2, 0.4, 0.8]
 
     def test_a_staff_answer_does_not_get_around_it_either(self):
         message = self.queue(author=self.nurse, lane=Lane.STAFF)

@@ -11,11 +11,11 @@ from engage.inbox.arrival import Prepared, prepare, receive
 from engage.inbox.flags import add_flag, confirm, dismiss, restore
 from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
-from engage.inbox.permission import decide_doubt, end_texts
+from engage.inbox.permission import decide_doubt
+from engage.inbox.senders import NOT_THEIRS
 from engage.lib import clock, text
 from engage.messaging import actions as messaging
 from engage.messaging.models import Lane, Message
-from engage.patients import actions as patients
 from engage.patients.models import ContactPoint, Patient
 from engage.worklist import actions as worklist
 from engage.worklist.models import Outcome, Reason, Task
@@ -27,7 +27,6 @@ __all__ = [
     "confirm",
     "decide_doubt",
     "dismiss",
-    "end_texts",
     "match",
     "prepare",
     "receive",
@@ -205,9 +204,9 @@ def write_to(patient: Patient, *, by: User) -> Conversation:
 
 
 def _point(conversation: Conversation) -> ContactPoint | None:
-    """The number the patient last wrote from, when it is (still) usable for texts; otherwise the gate's choice."""
-    usable = patients.usable_text_points(conversation.patient) if conversation.patient else []
-    return next((p for p in usable if p.value == conversation.address), None)
+    """The number the patient last wrote from, while it is theirs; otherwise the gate's choice."""
+    known = conversation.patient.contact_points.all() if conversation.patient else ()
+    return next((p for p in known if p.value == conversation.address and p.state not in NOT_THEIRS), None)
 
 
 def urgent_open(conversation: Conversation) -> bool:

@@ -20,6 +20,7 @@ from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.lexicon import Lexicon
 from engage.inbox.triage.reading import Attempt, highest
 from engage.inbox.triage.reading import Reading as Found
+from engage.inbox.triage.text import set_aside
 from engage.lib import clock, text
 from engage.lib.fixed import Fixed, insert, insert_or_update, update
 from engage.messaging import errors
@@ -151,7 +152,8 @@ def process(
     May be repeated: what is done already is not done again. `patience`: see triage.attempt.
     """
     run = Run(message)
-    word = run.read("keywords", lambda: spoken(message.body, opt_out_type))
+    ours = sender.outbound.body if sender.outbound else ""
+    word = run.read("keywords", lambda: spoken(message.body, opt_out_type, ours))
     found = run.triage(lambda: read(message, sender, patience, prepared))
     if found is not None:
         found = nothing_but(word, found) if word is not None and word.exact else found
@@ -188,20 +190,30 @@ def steps(
     yield "tasks", partial(consequences.open_tasks, heard, settled)
     yield "alert", partial(consequences.alert, heard)
     yield "crisis reply", partial(consequences.reply_to_crisis, heard)
-    if found.suspect_opt_out and word is None:
+    if "opt_out" in found.labels and (word is None or word.kind != "stop"):
         yield "doubt", partial(permission.suspend, message, sender, conversation)
     yield "wrong person", partial(consequences.set_number_aside, heard)
     if word is None or word.kind not in ("help", "start"):
         yield "campaigns", partial(consequences.stop_nudging, heard)
 
 
-def spoken(body: str, opt_out_type: str) -> Keyword | None:
-    """The opt-out, opt-in or help word; the carrier's own verdict counts where we see none."""
-    word = keywords.keyword(body)
+def spoken(body: str, opt_out_type: str, ours: str = "") -> Keyword | None:
+    """The opt-out, opt-in or help word; the carrier's own verdict counts where we see none.
+
+    Our own text (`ours`) quoted beside it is left out. A YES that the carrier takes for an opt-in is still only a YES.
+    """
+    word = keywords.keyword(set_aside(body, ours)) or _above_a_quotation(body)
     kind = {"STOP": "stop", "START": "start", "HELP": "help"}.get(opt_out_type.upper())
-    if kind is None or (word is not None and word.kind == kind):
+    if kind is None or (word is not None and word.kind.removesuffix("_ambiguous") == kind):
         return word
     return Keyword(kind, text.fold(body)[:40], True, True, "")  # type: ignore[arg-type]
+
+
+def _above_a_quotation(body: str) -> Keyword | None:
+    """STOP on a line of its own above whatever else the phone has added, such as an older text of ours."""
+    first, _, rest = body.strip().partition("\n")
+    word = keywords.keyword(first) if rest else None
+    return replace(word, exact=False) if word is not None and word.kind == "stop" and word.exact else None
 
 
 def nothing_but(word: Keyword, found: Found) -> Found:

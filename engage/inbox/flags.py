@@ -4,8 +4,9 @@ from django.db import transaction
 
 from engage.accounts.models import User
 from engage.audit.models import record
-from engage.inbox import consequences
+from engage.inbox import consequences, permission
 from engage.inbox.models import Conversation, Flag, InboxError, Level, Reading
+from engage.inbox.senders import identify
 from engage.inbox.triage.reading import LABELS, URGENT_LABELS
 from engage.lib import clock
 from engage.messaging.models import Message
@@ -104,6 +105,8 @@ def add_flag(message: Message, label: str, *, by: User) -> Flag:
         if level == Level.URGENT:
             summary = f"{consequences.MENTIONS[label]} (seen by staff): “{message.body.strip()[:200]}”."
             consequences.open_urgent(conversation, clock.now(), summary)
+        if label == "opt_out":
+            permission.suspend(message, identify(message.address, message.created_at), conversation)
     return flag
 
 

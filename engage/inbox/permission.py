@@ -5,10 +5,11 @@ word lists, on which it acts (and answers) without us.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from engage.accounts.models import User
 from engage.campaigns import actions as campaigns
@@ -30,7 +31,11 @@ from engage.worklist.models import Outcome, Reason
 
 OPT_IN_QUESTION = "opt_in_question"  # the template whose YES is an opt-in
 HELP_AGAIN_AFTER = timedelta(hours=24)
-DOUBT = "May want messages to stop; a person is asking."
+OF_US = (
+    ContactPoint.State.ACTIVE,
+    ContactPoint.State.SUSPECT,
+    ContactPoint.State.BLOCKED,
+)  # until somebody says stop
 
 
 def obey(
@@ -60,9 +65,13 @@ def stop(message: Message, sender: Sender, word: Keyword, *, confirm: bool) -> N
     if OBEYED(address=message.address, evidence=f"message:{message.pk}"):
         return
     already = opted_out(sender.address)
-    _revoke(sender.address, f"message:{message.pk}")
-    for patient in sender.everyone:
-        campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by="patient")
+    _revoke(
+        sender,
+        Consent.Source.PATIENT_TEXT,
+        f"message:{message.pk}",
+        "The patient opted out by text.",
+        "patient",
+    )
     if confirm and not already and not _by_carrier(word):
         safety.opt_out_confirmation(message)
 
@@ -72,17 +81,20 @@ def _by_carrier(word: Keyword) -> bool:
     return settings.OPT_OUT_CONFIRMATION == "provider" and word.provider_recognises
 
 
-def _revoke(address: str, evidence: str) -> None:
+def _revoke(sender: Sender, source: str, evidence: str, why: str, by: User | str) -> None:
     # A revocation by text ends calls by machine too (FCC 24-24): consent is to be contacted, not to a medium.
     for channel in (Channel.SMS, Channel.VOICE):
         patients.record_consent(
-            address=address,
+            address=sender.address,
             channel=channel,
             decision=Consent.Decision.REVOKED,
-            source=Consent.Source.PATIENT_TEXT,
+            source=source,
             evidence=evidence,
+            by=by,
         )
-        messaging.suppress_address(address, channel, "The patient opted out by text.")
+        messaging.suppress_address(sender.address, channel, why)
+    for patient in sender.theirs:
+        campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by=by)
 
 
 def _may_cancel(message: Message, sender: Sender, conversation: Conversation, *, asked: bool) -> None:
@@ -107,11 +119,15 @@ def _may_cancel(message: Message, sender: Sender, conversation: Conversation, *,
 
 
 def start(message: Message, sender: Sender, conversation: Conversation, *, confirm: bool) -> None:
-    """Restores consent to texts, on the patient's own number only: a shared one is for a person."""
+    """Restores consent to texts, on the patient's own number only: a shared one is for a person, and so is one that has
+    said stop since (a START that was lost for a while, or is done again after a match)."""
     if OBEYED(address=message.address, evidence=f"message:{message.pk}"):
         return
-    if sender.patient is None or len(sender.candidates) > 1:
+    if sender.patient is None or len(identify(sender.address, message.created_at).candidates) > 1:
         _ask_a_person(message, conversation, "Asks on a shared or unknown number for messages to start again")
+        return
+    if _stopped_since(message):
+        _ask_a_person(message, conversation, "Asked for messages to start again, and to stop after that")
         return
     was_out = opted_out(sender.address)
     patients.record_consent(
@@ -128,6 +144,20 @@ def start(message: Message, sender: Sender, conversation: Conversation, *, confi
         safety.opt_in_confirmation(message)
 
 
+def _stopped_since(message: Message) -> bool:
+    """Whether the number has said stop after this message was written."""
+    stops = Consent.objects.filter(
+        address=message.address, channel=Channel.SMS, decision=Consent.Decision.REVOKED
+    )
+    return any(_said_at(stop) > message.created_at for stop in stops)
+
+
+def _said_at(consent: Consent) -> datetime:
+    kind, _, pk = consent.evidence.partition(":")
+    said = Message.objects.filter(pk=pk).first() if kind == "message" and pk.isdigit() else None
+    return said.created_at if said else consent.at
+
+
 def answer_help(message: Message) -> None:
     """Says who we are and how to stop, once a day at most."""
     if not safety.answered(message, Template.Purpose.HELP, HELP_AGAIN_AFTER):
@@ -135,14 +165,19 @@ def answer_help(message: Message) -> None:
 
 
 def suspend(message: Message, sender: Sender, conversation: Conversation) -> None:
-    """Probably a revocation: nothing more goes to the number until a person has decided, within a business day."""
-    messaging.suppress_address(sender.address, Channel.SMS, DOUBT)
+    """Probably a revocation: nothing automatic goes to the number until a person has decided, within a business day.
+
+    Nothing is done where texts to the number have ended already.
+    """
+    if opted_out(sender.address):
+        return
+    messaging.suppress_address(sender.address, Channel.SMS, ContactPoint.DOUBT)
     for point in sender.points:
-        if point.state == ContactPoint.State.ACTIVE:
-            patients.mark_contact_point(point, ContactPoint.State.OPTED_OUT, DOUBT, by="patient")
+        if point.state in OF_US:
+            patients.mark_contact_point(point, ContactPoint.State.OPTED_OUT, ContactPoint.DOUBT, by="patient")
     worklist.open_task(
         reason=Reason.OPT_OUT_DOUBT,
-        summary=f"May want messages to stop; nothing is sent until you decide: “{message.body.strip()[:160]}”",
+        summary=f"May want messages to stop; nothing automatic is sent until you decide: “{message.body.strip()[:160]}”",
         about=conversation.about,
         due_at=deadlines.after_working_hours(message.created_at, conversation.clinic, deadlines.DAY),
         clinic=conversation.clinic,
@@ -153,32 +188,29 @@ def suspend(message: Message, sender: Sender, conversation: Conversation) -> Non
 
 
 def decide_doubt(conversation: Conversation, *, stop: bool, by: User) -> None:
-    """Ends the doubt whether a patient wants messages to stop: an opt-out told to staff, or sending goes on."""
-    points = list(ContactPoint.objects.filter(value=conversation.address, state_reason=DOUBT))
+    """Ends the doubt whether a patient wants messages to stop: an opt-out told to staff, or sending goes on.
+
+    It is about the number that raised it, from wherever the patient has written since.
+    """
+    doubted = ContactPoint.objects.filter(state=ContactPoint.State.OPTED_OUT, state_reason=ContactPoint.DOUBT)
+    of_theirs = doubted.filter(patient=conversation.patient).values("value")
+    points = list(doubted.filter(Q(value=conversation.address) | Q(value__in=of_theirs)))
     with transaction.atomic():
         for point in points:
             patients.mark_contact_point(point, ContactPoint.State.ACTIVE, "", by=by)
         if stop:
-            end_texts(conversation, by=by)
+            for address in sorted({p.value for p in points}) or [conversation.address]:
+                _end_texts(address, conversation, by)
         outcome, note = (
             (Outcome.DECLINED, "Wants no messages.") if stop else (Outcome.NOT_SIGNIFICANT, "Messages go on.")
         )
         worklist.close_about(conversation.about, outcome, note, by=by, reasons=[Reason.OPT_OUT_DOUBT])
 
 
-def end_texts(conversation: Conversation, *, by: User) -> None:
+def _end_texts(address: str, conversation: Conversation, by: User) -> None:
     """The patient told us, in whatever words, that messages must stop: same as the word STOP."""
-    patients.record_consent(
-        address=conversation.address,
-        channel=Channel.SMS,
-        decision=Consent.Decision.REVOKED,
-        source=Consent.Source.STAFF,
-        evidence=conversation.about,
-        by=by,
-    )
-    messaging.suppress_address(conversation.address, Channel.SMS, "The patient opted out, told to staff.")
-    for patient in identify(conversation.address, clock.now()).everyone:
-        campaigns.end_for_patient(patient, Enrollment.Why.OPTED_OUT, by=by)
+    sender = identify(address, clock.now())
+    _revoke(sender, Consent.Source.STAFF, conversation.about, "The patient opted out, told to staff.", by)
 
 
 def opted_out(address: str) -> bool:

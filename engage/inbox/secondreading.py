@@ -10,11 +10,11 @@ from django.db.models import F
 from django_q.tasks import async_task
 
 from engage.audit.models import record
-from engage.inbox import consequences, redaction, secondreader
+from engage.inbox import consequences, permission, redaction, secondreader
 from engage.inbox.consequences import Heard
 from engage.inbox.models import Conversation, Flag, Reading, SecondReading
 from engage.inbox.secondreader import Answer, Unanswered
-from engage.inbox.senders import Sender
+from engage.inbox.senders import Sender, identify
 from engage.inbox.triage.reading import Reading as Found
 from engage.inbox.triage.reading import highest
 from engage.lib import clock
@@ -146,6 +146,8 @@ def _add(message: Message, conversation: Conversation, answer: Answer) -> None:
     if conversation.unanswered().filter(pk=message.pk).exists():  # else a person has answered it already
         consequences.open_tasks(heard)
         consequences.alert(heard)
+        if "opt_out" in labels:
+            permission.suspend(message, identify(message.address, message.created_at), conversation)
         conversation.settle_level()
 
 

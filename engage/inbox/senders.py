@@ -31,8 +31,13 @@ class Sender:
 
     @property
     def everyone(self) -> list[Patient]:
-        """Every patient on the number; an opt-out covers them all."""
+        """Every patient who has or had the number."""
         return list({p.patient_id: p.patient for p in self.points}.values())
+
+    @property
+    def theirs(self) -> list[Patient]:
+        """Every patient whose number it still is; an opt-out covers them all, and nobody else."""
+        return list({p.patient_id: p.patient for p in self.points if p.state not in NOT_THEIRS}.values())
 
     @property
     def clinic(self) -> Clinic | None:

@@ -154,6 +154,8 @@ def recipient(message: Message, evidence: Evidence) -> Found | None:
         return refused("number", "no_number", "The record has no number for texts.")
     if point.patient_id != message.patient_id or point.value != message.address:
         return refused("number", "number_changed", "The number no longer belongs to this patient.")
+    if point.in_doubt and not is_automated(message):
+        return Found("number", "The patient may want messages to stop; a person answers them.")
     return point_problem(point) or Found("number", "The number can be used.")
 
 

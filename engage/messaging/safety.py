@@ -185,18 +185,23 @@ def on_call_alert(clinic: Clinic, key: str) -> Message | None:
 
 
 def answered(inbound: Message, purpose: str, within: timedelta) -> bool:
-    """Whether the number has been sent a text of this purpose lately."""
+    """Whether the number has been sent a text of this purpose lately, or is about to be."""
     since = inbound.created_at - within
     return bool(SENT(address=inbound.address, purpose=purpose, since=since))
 
 
+NEVER_LEFT = (Message.State.SUPPRESSED, Message.State.FAILED, Message.State.EXPIRED)
 SENT = Fixed(
-    lambda address, purpose, since: Message.objects.filter(
-        direction=Message.Direction.OUT,
-        address=address,
-        template__purpose=purpose,
-        created_at__gt=since,
-    ).values_list("pk")[:1]
+    lambda address, purpose, since: (
+        Message.objects.filter(
+            direction=Message.Direction.OUT,
+            address=address,
+            template__purpose=purpose,
+            created_at__gt=since,
+        )
+        .exclude(state__in=NEVER_LEFT)
+        .values_list("pk")[:1]
+    )
 )
 
 

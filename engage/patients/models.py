@@ -151,6 +151,8 @@ class ContactPoint(models.Model):
         WRONG_PERSON = "wrong_person", "Someone else's"
         OLD = "old", "No longer used"
 
+    DOUBT = "May want messages to stop; a person is asking."  # why it is OPTED_OUT until somebody has decided
+
     class Permission(models.TextChoices):
         NONE = "none", "Never given"
         GRANTED = "granted", "Given"
@@ -178,6 +180,11 @@ class ContactPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.system}:{self.pk}"
+
+    @property
+    def in_doubt(self) -> bool:
+        """Nothing automatic goes to it until a person has decided whether messages must stop."""
+        return self.state == self.State.OPTED_OUT and self.state_reason == self.DOUBT
 
     @property
     def display(self) -> str:

@@ -9,6 +9,7 @@ from engage.inbox import actions, jobs
 from engage.inbox.actions import InboxError
 from engage.inbox.models import Conversation, Flag, Level
 from engage.lib import clock
+from engage.messaging import policy
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint
 from engage.worklist import actions as worklist
@@ -205,6 +206,12 @@ class Flags(InboxTestCase):
         actions.add_flag(message, "emergency", by=self.nurse)
         assert self.conversation().level == Level.URGENT
         assert Task.objects.filter(reason="urgent_reply").exists()
+
+    def test_an_opt_out_that_triage_missed_suspends_what_is_automatic(self):
+        message = self.hear("What time do you open?")
+        actions.add_flag(message, "opt_out", by=self.nurse)
+        assert policy.consider(self.patient).code == "opted_out"
+        assert Task.objects.filter(reason="opt_out_doubt").exists()
 
     def test_an_unknown_meaning_is_refused(self):
         with pytest.raises(InboxError):

@@ -4,14 +4,16 @@ from datetime import timedelta
 
 from django.test import override_settings
 
-from engage.inbox.actions import decide_doubt
-from engage.inbox.models import Level
+from engage.campaigns.models import Campaign, Enrollment
+from engage.inbox.actions import decide_doubt, match, receive, reply
+from engage.inbox.models import Conversation, Level
 from engage.lib import clock
+from engage.messaging import policy
 from engage.messaging.models import Message, Template
 from engage.patients.models import Consent, ContactPoint
 from engage.records.models import Appointment, Source
 from engage.worklist.models import Task
-from tests.inbox.base import ANA, InboxTestCase
+from tests.inbox.base import ANA, RECALL, InboxTestCase
 
 
 class Stop(InboxTestCase):
@@ -62,6 +64,34 @@ class Stop(InboxTestCase):
     def test_the_carriers_own_verdict_counts(self):
         self.hear("Finito", OptOutType="STOP")
         assert self.consent() == "revoked"
+
+    def test_our_own_text_below_or_above_it_changes_nothing(self):
+        older = "Harbor Clinic: your visit is on Friday at 9. Reply STOP to opt out."
+        self.said()
+        for body in (f"STOP\n\n{RECALL}", f'Stop "{RECALL}"', f"{RECALL}\nSTOP", f"Stop\n{older}"):
+            with self.subTest(body):
+                self.patient.contact_points.update(sms_consent="granted")
+                self.hear(body)
+                assert self.consent() == "revoked"
+
+    def test_what_stands_below_it_is_read_all_the_same(self):
+        self.hear("Stop\nI have chest pain")
+        assert (self.consent(), self.conversation().level) == ("revoked", Level.URGENT)
+
+    def test_of_whoever_has_an_old_number_now_it_ends_nothing_else(self):
+        self.patient.contact_points.update(state="old")
+        ContactPoint.objects.create(
+            patient=self.patient, system="phone", use="mobile", rank=2, raw="x", value="+16175550143",
+            sms_consent="granted",
+        )  # fmt: skip
+        recall = Campaign.objects.create(name="Recall", measure="CMS130", state="running")
+        enrollment = Enrollment.objects.create(
+            campaign=recall, gap=self.open_gap(), patient=self.patient, clinic=self.clinic
+        )
+        self.hear("STOP")
+        enrollment.refresh_from_db()
+        assert enrollment.state == "active"
+        assert self.patient.contact_points.get(state="old").sms_consent == "revoked"
 
     def test_stop_within_a_sentence_is_no_opt_out(self):
         self.hear("we have got to STOP this pain in my knee")
@@ -119,6 +149,27 @@ class Start(InboxTestCase):
         assert self.state() == "revoked"
         assert Task.objects.get(reason="other").summary.startswith("Asks on a shared or unknown number")
 
+    def test_never_on_a_shared_number_though_a_person_says_whose_it_is(self):
+        sister = self.make_patient("Eva", "Rivera", ANA)
+        self.hear("STOP")
+        self.hear("START")
+        match(Conversation.objects.get(patient=None), self.patient, by=self.coordinator)
+        assert (self.state(), sister.contact_points.get().sms_consent) == ("revoked", "revoked")
+
+    def test_one_that_was_written_before_the_last_stop_is_for_a_person(self):
+        """Lost for a while and found by the poller; or done again after a match."""
+        self.hear("STOP")
+        at = clock.now() - timedelta(minutes=10)
+        receive(sid="SM-late", address=ANA, to="+15550100000", body="START", raw={}, at=at)
+        assert self.state() == "revoked"
+        assert "and to stop after that" in Task.objects.get(reason="other").summary
+
+    def test_yes_is_none_though_the_carrier_takes_it_for_one(self):
+        self.hear("STOP")
+        self.hear("YES", OptOutType="START")
+        assert self.state() == "revoked"
+        assert "after opting out" in Task.objects.get(reason="other").summary
+
     def test_yes_after_an_opt_out_is_no_opt_in(self):
         self.hear("STOP")
         self.hear("YES")
@@ -145,6 +196,13 @@ class Help(InboxTestCase):
         answers = self.sent_to()
         assert [m.template.purpose for m in answers] == ["help"]
         assert self.state_of(answers[0]) in ("queued", "held")
+
+    def test_again_when_the_first_answer_never_left(self):
+        self.hear("STOP")
+        self.hear("HELP")  # the number has opted out: the answer is refused
+        self.hear("START")
+        self.hear("HELP")
+        assert [m.state for m in self.sent_to() if m.template.purpose == "help"] == ["suppressed", "queued"]
 
     def state_of(self, message: Message):
         return message.state
@@ -174,5 +232,44 @@ class Doubt(InboxTestCase):
     def test_a_person_ends_them(self):
         decide_doubt(self.conversation(), stop=True, by=self.nurse)
         self.point.refresh_from_db()
-        assert self.point.sms_consent == "revoked"
-        assert Consent.objects.get(source="staff").recorded_by == self.nurse
+        assert (self.point.sms_consent, self.point.voice_consent) == ("revoked", "revoked")
+        assert {c.recorded_by for c in Consent.objects.filter(source="staff")} == {self.nurse}
+
+    def test_a_number_the_carrier_had_doubts_about_is_suspended_too(self):
+        for state in ("suspect", "blocked"):
+            decide_doubt(self.conversation(), stop=False, by=self.nurse)
+            self.patient.contact_points.update(state=state, suspect_count=1, state_reason="It failed once.")
+            self.hear(self.DOUBTFUL)
+            assert policy.consider(self.patient).code == "opted_out"
+
+    def test_a_person_can_answer_what_has_just_been_written(self):
+        answer = reply(self.conversation(), "We stop them. Is all well?", by=self.nurse, key="a1")
+        assert (answer.address, answer.state) == (ANA, "queued")
+        assert policy.consider(self.patient).code == "opted_out"  # a program may not
+
+    def test_the_decision_is_about_the_number_that_raised_it(self):
+        other = self.second_number()
+        self.hear("What are your hours?", address=other.value)
+        decide_doubt(self.conversation(), stop=True, by=self.nurse)
+        said = {(c.address, c.decision) for c in Consent.objects.filter(source="staff")}
+        assert said == {(ANA, "revoked")}
+        self.point.refresh_from_db()
+        assert self.point.state == "active"  # its consent says no
+
+    def test_and_so_is_the_decision_to_go_on(self):
+        other = self.second_number()
+        self.hear("What are your hours?", address=other.value)
+        decide_doubt(self.conversation(), stop=False, by=self.nurse)
+        self.point.refresh_from_db()
+        assert (self.point.state, self.point.sms_consent) == ("active", "granted")
+
+    def second_number(self):
+        return ContactPoint.objects.create(
+            patient=self.patient,
+            system="phone",
+            use="home",
+            rank=2,
+            raw="x",
+            value="+16175550143",
+            sms_consent="granted",
+        )

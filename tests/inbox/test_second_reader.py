@@ -13,6 +13,7 @@ from engage.inbox import figures, flags, jobs, secondreading
 from engage.inbox.models import Flag, Level, Reading, SecondReading
 from engage.inbox.redaction import redacted
 from engage.lib import clock
+from engage.messaging import policy
 from engage.worklist.models import Task
 from tests.inbox.base import InboxTestCase
 
@@ -117,6 +118,12 @@ class Adds(SecondReaderTestCase):
         assert self.sent_to() == []
         assert (row.state, row.model, row.prompt_version != "") == ("answered", "small", True)
         assert json.loads(row.answer)["findings"][0]["label"] == "self_harm"
+
+    def test_an_opt_out_that_only_it_sees_suspends_what_is_automatic(self):
+        self.server.finds(("opt_out", "The ducks"))
+        self.read()
+        assert policy.consider(self.patient).code == "opted_out"
+        assert Task.objects.filter(reason="opt_out_doubt").exists()
 
     def test_what_a_person_made_of_it_is_on_record(self):
         self.server.finds(("self_harm", "The ducks"), ("complaint", "feed"))

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from engage.lib import clock
+from engage.lib import clock, text
 from engage.messaging import actions, twilio
 from engage.messaging.models import Attempt, Message
 from engage.messaging.status import RANK, Change, adopt, settle_parked
@@ -56,7 +56,9 @@ class Doubtful:
         return not row.inbound and row.to == self.to and in_time and _ours(row)
 
     def is_(self, row: Listed) -> bool:
-        return self.could_be(row) and row.body == self.body
+        """In its words too; a carrier may have written typographic marks in their plain form."""
+        same = row.body is not None and text.plain_punctuation(row.body) == text.plain_punctuation(self.body)
+        return same and self.could_be(row)
 
 
 def _ours(row: Listed) -> bool:
@@ -135,8 +137,9 @@ def settle(doubts: Sequence[Doubtful], seen: Mapping[str, Seen]) -> dict[str, in
             rows = seen[to].rows
             free = None if rows is None else _free(rows)
             matched = match(here, free or [])
+            left = None if free is None else [r for r in free if r not in matched.values()]
             for doubt in here:
-                done[_settle_one(doubt, free, matched.get(doubt.message_id))] += 1
+                done[_settle_one(doubt, left, matched.get(doubt.message_id))] += 1
     return dict(done)
 
 
@@ -173,10 +176,11 @@ def match(doubts: list[Doubtful], rows: list[Listed]) -> dict[int, Listed]:
     return found
 
 
-def _settle_one(doubt: Doubtful, free: list[Listed] | None, row: Listed | None) -> str:
+def _settle_one(doubt: Doubtful, left: list[Listed] | None, row: Listed | None) -> str:
+    """`left`: what the list shows that is nobody's; a text of ours in other words, or without, may still be this one."""
     if row is not None:
         return _adopted(doubt, row)
-    if free is None or any(r.body is None and doubt.could_be(r) for r in free):
+    if left is None or any(doubt.could_be(r) for r in left):
         return _unproven(doubt)
     return _absent(doubt)
 

@@ -1,12 +1,14 @@
 """Messages in doubt: adopted, proven absent, or left to a person. Never sent again on a guess."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
+from unittest import mock
 
 from django.test import override_settings
 
 from engage.lib import clock
-from engage.messaging import actions, generation, health
+from engage.messaging import actions, generation, health, twilio
 from engage.messaging.models import Attempt, Heartbeat, Message
 from engage.messaging.outbox import Sender, deliver_once
 from engage.messaging.reconcile import reconcile
@@ -115,6 +117,29 @@ class Doubt(CarrierTestCase):
         later(100)
         assert reconcile() == {"unproven": 1}
         assert self.state(message) == State.IN_DOUBT
+
+    def test_marks_that_the_carrier_writes_plainly_make_no_other_text(self):
+        message = self.lost_answer(body="We’ll call you — soon")
+        self.carrier_says("We'll call you - soon")
+        later(100)
+        assert reconcile() == {"adopted": 1}
+        assert self.state(message) in (State.ACCEPTED, State.SENT, State.DELIVERED)
+
+    def test_a_text_of_ours_in_other_words_that_is_nobodys_proves_nothing(self):
+        message = self.lost_answer()
+        self.carrier_says("Hello, in the carrier's words")
+        later(100)
+        assert reconcile() == {"unproven": 1}
+        assert self.state(message) == State.IN_DOUBT
+
+    def carrier_says(self, body):
+        """Its list shows what it took in these words."""
+        listed = twilio.Provider.listed
+
+        async def other(provider, **about):
+            return [replace(row, body=body) for row in await listed(provider, **about)]
+
+        self.enterContext(mock.patch.object(twilio.Provider, "listed", other))
 
     def test_two_equal_texts_are_never_taken_for_one(self):
         one = self.lost_answer("a", body="The same words")

@@ -1,5 +1,6 @@
 """The inbox as drawn: the folders with their counts, the rows of one, and the pane of one conversation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Case, CharField, OuterRef, Prefetch, Q, QuerySet, Subquery, When
@@ -90,6 +91,13 @@ def recent(row: Conversation, flag: Flag) -> bool:
     return row.waiting_since is not None and flag.message.created_at >= row.waiting_since
 
 
+def in_doubt(conversation: Conversation, tasks: Iterable[Task]) -> list[str]:
+    """The numbers a person is asked about: whether messages to them must stop."""
+    if not any(t.reason == Reason.OPT_OUT_DOUBT for t in tasks):
+        return []
+    return sorted({p.value for p in actions.doubted(conversation)}) or [conversation.address]
+
+
 def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
     """All that the pane of one conversation shows; seeing it is recorded."""
     user, patient = request.user, conversation.patient
@@ -106,7 +114,7 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
         "first_seen": first_seen,
         "tasks": tasks,
         "urgent_open": any(t.reason == Reason.URGENT_REPLY and t.about == conversation.about for t in tasks),
-        "in_doubt": any(t.reason == Reason.OPT_OUT_DOUBT for t in tasks),
+        "in_doubt": in_doubt(conversation, tasks),
         "labels": sorted((word, label) for label, (_, word) in WORDS.items()),
         "tone": TONES[Level(conversation.level)],
         "folder_slug": came_from if (came_from := request.GET.get("in", "")) in BY_SLUG else "",

@@ -11,7 +11,7 @@ from engage.inbox.arrival import Prepared, prepare, receive
 from engage.inbox.flags import add_flag, confirm, dismiss, restore
 from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
-from engage.inbox.permission import decide_doubt
+from engage.inbox.permission import decide_doubt, doubted
 from engage.inbox.senders import NOT_THEIRS
 from engage.lib import clock, text
 from engage.messaging import actions as messaging
@@ -27,6 +27,7 @@ __all__ = [
     "confirm",
     "decide_doubt",
     "dismiss",
+    "doubted",
     "match",
     "prepare",
     "receive",

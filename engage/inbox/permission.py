@@ -187,14 +187,19 @@ def suspend(message: Message, sender: Sender, conversation: Conversation) -> Non
     )
 
 
+def doubted(conversation: Conversation) -> list[ContactPoint]:
+    """The contact points with the numbers a person has to decide about."""
+    waiting = ContactPoint.objects.filter(state=ContactPoint.State.OPTED_OUT, state_reason=ContactPoint.DOUBT)
+    theirs = waiting.filter(patient=conversation.patient).values("value")
+    return list(waiting.filter(Q(value=conversation.address) | Q(value__in=theirs)))
+
+
 def decide_doubt(conversation: Conversation, *, stop: bool, by: User) -> None:
     """Ends the doubt whether a patient wants messages to stop: an opt-out told to staff, or sending goes on.
 
     It is about the number that raised it, from wherever the patient has written since.
     """
-    doubted = ContactPoint.objects.filter(state=ContactPoint.State.OPTED_OUT, state_reason=ContactPoint.DOUBT)
-    of_theirs = doubted.filter(patient=conversation.patient).values("value")
-    points = list(doubted.filter(Q(value=conversation.address) | Q(value__in=of_theirs)))
+    points = doubted(conversation)
     with transaction.atomic():
         for point in points:
             patients.mark_contact_point(point, ContactPoint.State.ACTIVE, "", by=by)

@@ -352,6 +352,26 @@ class Unmatched(Pages):
         assert "Stone, Bo" in page
 
 
+class Doubt(Pages):
+    def setUp(self):
+        super().setUp()
+        self.hear("Stop it with these already ugh")
+        self.pk = self.conversation().pk
+
+    def test_the_page_asks_about_the_number_and_an_answer_can_go(self):
+        page = self.page("conversation", self.pk)
+        asked = " ".join(page.content.decode().split())
+        assert "Nothing automatic is sent to (617) 555-0142 until you decide" in asked
+        form = page.context["composer"]
+        self.do("conversation_reply", self.pk, body="We stop them.", key=form.key, last=form.last)
+        assert Message.objects.get(author=self.coordinator).state == "queued"
+
+    def test_the_decision_ends_the_question_and_the_texts(self):
+        self.do("conversation_doubt", self.pk, decision="stop")
+        assert self.page("conversation", self.pk).context["in_doubt"] == []
+        assert self.patient.contact_points.get().sms_consent == "revoked"
+
+
 class Closing(Pages):
     """ "I already had it in March": recorded with evidence, and taken back."""
 

@@ -16,6 +16,7 @@ from engage.lib import phone
 from engage.messaging.evidence import Evidence, Touch, is_automated, purpose_of
 from engage.messaging.models import Lane, Message, Stream, Template
 from engage.messaging.windows import Place, is_open, own_week
+from engage.patients import zones
 from engage.patients.models import ContactPoint
 
 LONGEST_BODY = 1600  # characters; the carrier refuses more
@@ -330,18 +331,19 @@ def _place(message: Message) -> Place:
     sunday = bool(clinic_ and clinic_.sunday_sending)
     # A clinic narrows what its programs send, not what its people write.
     own = own_week(clinic_.sending_hours) if clinic_ and is_automated(message) else None
-    zones = zones_of(person.time_zone if person else "", message.address)
-    if zones:
-        return Place(zones, state, sunday, own=own)
+    home, of = (person.time_zone, person.state) if person else ("", "")
+    if found := zones_of(home, message.address, of):
+        return Place(found, state, sunday, own=own)
     return Place((clinic_.time_zone,) if clinic_ else UNPLACED, state, sunday, unknown=True, own=own)
 
 
-def zones_of(home: str, address: str) -> tuple[str, ...]:
-    """The zones that must be open: the address's, and the number's where it says something else."""
+def zones_of(home: str, address: str, state: str = "") -> tuple[str, ...]:
+    """The zones that must be open: the address's, or every one of its state's where it does not say which, and the
+    number's where it says something else."""
     number = number_zones(address[:8]) if american(address) else phone.zones(address)
     if home in number:
         return (home,)
-    return tuple(dict.fromkeys((home, *number) if home else number))
+    return tuple(dict.fromkeys((*((home,) if home else zones.possible(state)), *number)))
 
 
 def american(address: str) -> bool:

@@ -1,7 +1,8 @@
-"""States and time zones of addresses. Data, and two functions that read it.
+"""States and time zones of addresses. Data, and functions that read it.
 
 A zone is given only when the address leaves no doubt: a state on the border of two zones needs a postal code, and a
-three-digit area that is itself divided gives none. Source: 49 CFR part 71 (boundaries), USPS three-digit areas.
+three-digit area that is itself divided gives none; then both zones are possible. Source: 49 CFR part 71 (boundaries), USPS
+three-digit areas.
 """
 
 STATES = {
@@ -35,23 +36,23 @@ WHOLE = (
     | {"HI": "Pacific/Honolulu", "PR": "America/Puerto_Rico", "VI": "America/Puerto_Rico", "GU": "Pacific/Guam"}
     | {"MP": "Pacific/Guam", "AS": "Pacific/Pago_Pago"}
 )  # fmt: skip
-# State → zone of most of it, then the three-digit areas in another zone, then the divided ones.
-SPLIT: dict[str, tuple[str, dict[str, str], set[str]]] = {
-    "AK": ("America/Anchorage", {}, set()),
-    "AZ": ("America/Phoenix", {}, {"860", "864", "865"}),  # the Navajo Nation keeps daylight time
-    "FL": (EASTERN, {"324": CENTRAL, "325": CENTRAL}, set()),
-    "ID": (MOUNTAIN, {"838": PACIFIC}, {"835"}),
-    "IN": (EASTERN, {"463": CENTRAL, "464": CENTRAL, "476": CENTRAL, "477": CENTRAL}, {"465", "475", "479"}),
-    "KS": (CENTRAL, {}, {"677", "678"}),
-    "KY": (EASTERN, dict.fromkeys(("420", "421", "422", "423", "424"), CENTRAL), {"401", "425", "426", "427"}),
-    "MI": (EASTERN, {}, {"498", "499"}),
-    "ND": (CENTRAL, {}, {"585", "586", "588"}),
-    "NE": (CENTRAL, {"693": MOUNTAIN}, {"690", "691", "692"}),
-    "NV": (PACIFIC, {}, {"898"}),
-    "OR": (PACIFIC, {}, {"979"}),
-    "SD": (CENTRAL, {"577": MOUNTAIN}, {"575", "576"}),
-    "TN": (CENTRAL, dict.fromkeys(("374", "376", "377", "378", "379"), EASTERN), {"373", "385"}),
-    "TX": (CENTRAL, {"799": MOUNTAIN, "885": MOUNTAIN}, {"798"}),
+# State → zone of most of it, its other zone, then the three-digit areas in the other, then the divided ones.
+SPLIT: dict[str, tuple[str, str, set[str], set[str]]] = {
+    "AK": ("America/Anchorage", "America/Adak", set(), set()),
+    "AZ": ("America/Phoenix", MOUNTAIN, set(), {"860", "864", "865"}),  # the Navajo Nation keeps daylight time
+    "FL": (EASTERN, CENTRAL, {"324", "325"}, set()),
+    "ID": (MOUNTAIN, PACIFIC, {"838"}, {"835"}),
+    "IN": (EASTERN, CENTRAL, {"463", "464", "476", "477"}, {"465", "475", "479"}),
+    "KS": (CENTRAL, MOUNTAIN, set(), {"677", "678"}),
+    "KY": (EASTERN, CENTRAL, {"420", "421", "422", "423", "424"}, {"401", "425", "426", "427"}),
+    "MI": (EASTERN, CENTRAL, set(), {"498", "499"}),
+    "ND": (CENTRAL, MOUNTAIN, set(), {"585", "586", "588"}),
+    "NE": (CENTRAL, MOUNTAIN, {"693"}, {"690", "691", "692"}),
+    "NV": (PACIFIC, MOUNTAIN, set(), {"898"}),
+    "OR": (PACIFIC, MOUNTAIN, set(), {"979"}),
+    "SD": (CENTRAL, MOUNTAIN, {"577"}, {"575", "576"}),
+    "TN": (CENTRAL, EASTERN, {"374", "376", "377", "378", "379"}, {"373", "385"}),
+    "TX": (CENTRAL, MOUNTAIN, {"799", "885"}, {"798"}),
 }  # fmt: skip
 # Single post offices that lie otherwise than their area.
 EXACT = {
@@ -74,10 +75,15 @@ def zone_of(state: str, postal_code: str = "") -> str:
         return WHOLE[state]
     if state not in SPLIT:
         return ""
-    usual, others, divided = SPLIT[state]
+    usual, other, others, divided = SPLIT[state]
     if postal_code[:5] in EXACT:
         return EXACT[postal_code[:5]]
     area = postal_code[:3]
-    if len(area) < 3 or not area.isdigit():
+    if len(area) < 3 or not area.isdigit() or area in divided:
         return ""
-    return "" if area in divided else others.get(area, usual)
+    return other if area in others else usual
+
+
+def possible(state: str) -> tuple[str, ...]:
+    """Every zone of a state, for an address that does not say which; () when the state is not known."""
+    return SPLIT[state][:2] if state in SPLIT else tuple(filter(None, (zone_of(state),)))

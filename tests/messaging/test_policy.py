@@ -298,6 +298,19 @@ class Hours(Gate):
         assert set(zones_of("", "+12085550100")) == {"America/Boise", "America/Los_Angeles"}
         assert zones_of("America/Boise", "+12085550100") == ("America/Boise",)
 
+    def test_a_state_with_two_zones_needs_both_when_the_address_does_not_say_which(self):
+        late = at(5, 3, 30)  # 22:30 in Florida, 19:30 where the number comes from
+        for n, (state, postal_code) in enumerate((("FL", ""), ("TX", ""), ("KY", "42501"), ("TN", "37311"))):
+            moved = self.make_patient(
+                "Luz", state, f"+1310555010{n}", state=state, postal_code=postal_code, time_zone=""
+            )
+            self.until(late, patient=moved)
+        florida = self.make_patient("Eva", "Ortiz", "+13055550101", state="FL", time_zone="")
+        assert self.until(at(4, 14, 30), patient=florida) == at(4, 15)  # nine o'clock in Pensacola
+        verdict = self.verdict(at(4, 18), patient=florida)
+        assert verdict.allowed and verdict.closes_at == at(5, 1)  # Miami closes first
+        assert zones_of("", "+18005550133", "AZ") == ("America/Phoenix", "America/Denver")
+
     def test_a_number_that_says_nothing_leaves_the_clinics_narrow_hours(self):
         nobody = self.make_patient("Toll", "Free", "+18005550133", time_zone="", state="")
         assert self.until(at(4, 15), patient=nobody) == at(4, 16)  # 11:00

@@ -48,10 +48,25 @@ def test_a_zone_only_when_there_is_no_doubt(state, postal_code, zone):
     assert zones.zone_of(state, postal_code) == zone
 
 
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ("FL", {"America/New_York", "America/Chicago"}),
+        ("AZ", {"America/Phoenix", "America/Denver"}),
+        ("OR", {"America/Los_Angeles", "America/Denver"}),
+        ("MA", {"America/New_York"}),
+        ("", set()),
+        ("XX", set()),
+    ],
+)
+def test_every_zone_of_a_state_for_an_address_that_does_not_say_which(state, found):
+    assert set(zones.possible(state)) == found
+
+
 def test_every_state_has_a_rule_and_every_zone_exists():
     assert set(zones.WHOLE) | set(zones.SPLIT) == zones.CODES
     named = [*zones.WHOLE.values(), *zones.EXACT.values()]
-    for usual, others, _ in zones.SPLIT.values():
-        named += [usual, *others.values()]
+    for usual, other, _, _ in zones.SPLIT.values():
+        named += [usual, other]
     for name in set(named):
         ZoneInfo(name)

@@ -16,7 +16,7 @@ from engage.lib import phone
 from engage.messaging.evidence import Evidence, Touch, is_automated, purpose_of
 from engage.messaging.models import Lane, Message, Stream, Template
 from engage.messaging.windows import Place, is_open, own_week
-from engage.patients import zones
+from engage.patients import area_codes, zones
 from engage.patients.models import ContactPoint
 
 LONGEST_BODY = 1600  # characters; the carrier refuses more
@@ -332,9 +332,9 @@ def _place(message: Message) -> Place:
     # A clinic narrows what its programs send, not what its people write.
     own = own_week(clinic_.sending_hours) if clinic_ and is_automated(message) else None
     home, of = (person.time_zone, person.state) if person else ("", "")
-    if found := zones_of(home, message.address, of):
-        return Place(found, state, sunday, own=own)
-    return Place((clinic_.time_zone,) if clinic_ else UNPLACED, state, sunday, unknown=True, own=own)
+    found = zones_of(home, message.address, of)
+    known = found or ((clinic_.time_zone,) if clinic_ else UNPLACED)
+    return Place(known, state, sunday, not found, own, area_codes.state_of(message.address))
 
 
 def zones_of(home: str, address: str, state: str = "") -> tuple[str, ...]:

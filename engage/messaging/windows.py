@@ -67,6 +67,7 @@ class Place(NamedTuple):
     sunday: bool = False  # the clinic allows Sunday afternoons
     unknown: bool = False  # the zone is only the clinic's
     own: Week | None = None  # the clinic's own hours; they only ever narrow
+    number_state: str = ""  # the area code's: its law binds as well
 
 
 @lru_cache(maxsize=64)
@@ -122,11 +123,15 @@ def widest(state: str) -> dict[str, Hours]:
 
 
 @lru_cache(maxsize=32768)
-def span(zone: str, day: date, state: str, sunday: bool, unknown: bool, own: Week | None) -> Span | None:
+def span(
+    zone: str, day: date, state: str, sunday: bool, unknown: bool, own: Week | None, number_state: str = ""
+) -> Span | None:
     """The permitted moments (UTC) of one local day, or None. Across a clock change the local hours hold."""
     if day.weekday() == 6 and not sunday:
         return None
-    found = narrower(day_hours(PRODUCT, day), day_hours(STATES.get(state, EVERYWHERE), day))
+    found = day_hours(PRODUCT, day)
+    for law in (state, number_state):
+        found = narrower(found, day_hours(STATES.get(law, EVERYWHERE), day))
     if own is not None:
         found = narrower(found, day_hours(own, day))
     if unknown:
@@ -143,7 +148,7 @@ def next_span(place: Place, zone: str, at: datetime) -> Span | None:
     today = at.astimezone(ZoneInfo(zone)).date()
     for ahead in range(LOOK_AHEAD_DAYS):
         day = today + timedelta(days=ahead)
-        found = span(zone, day, place.state, place.sunday, place.unknown, place.own)
+        found = span(zone, day, place.state, place.sunday, place.unknown, place.own, place.number_state)
         if found is not None and found[1] - MARGIN > at:
             return found
     return None

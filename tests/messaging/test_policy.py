@@ -249,6 +249,19 @@ class Hours(Gate):
         self.patient.state, self.clinic.sunday_sending = "LA", True
         assert self.until(at(8, 18)) == at(9, 13)
 
+    def test_the_law_of_the_numbers_state_binds_too(self):
+        nowhere = {"state": "", "time_zone": ""}
+        island = self.make_patient("Rosa", "Diaz", "+14015550133", **nowhere)
+        assert self.until(at(4, 23, 30), patient=island) == at(5, 14)  # 18:30: Rhode Island ends at 18:00
+        self.clinic.sunday_sending = True
+        south = self.make_patient("Luz", "Ortiz", "+12055550133", **nowhere)
+        assert self.until(at(8, 18), patient=south) == at(9, 14)  # no Sundays in Alabama
+        assert self.verdict(at(8, 18)).allowed
+        moved = self.make_patient("Eva", "Diaz", "+14015550134")  # at home in Boston
+        assert self.until(at(4, 23, 30), patient=moved) == at(5, 14)
+        kept = self.make_patient("Ken", "Ito", "+16175550134", state="RI")  # and the other way round
+        assert self.until(at(4, 23, 30), patient=kept) == at(5, 14)
+
     def test_a_clinic_narrows_the_hours_of_its_programs_and_never_widens_them(self):
         self.clinic.sending_hours = {"weekdays": ["10:30", "16:00"], "saturday": None}
         assert self.until(at(4, 15)) == at(4, 15, 30)

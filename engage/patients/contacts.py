@@ -18,7 +18,8 @@ FORMER = "The record says it is no longer used."
 NO_MAIL = "This is not an e-mail address."
 MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
 State, Permission = ContactPoint.State, ContactPoint.Permission
-FIELDS = ["use", "rank", "state", "state_reason"]
+WORKING = (State.ACTIVE, State.SUSPECT)
+FIELDS = ["use", "rank", "raw", "state", "state_reason"]
 
 
 def read(telecom: Telecom, rank: int, patient: int) -> ContactPoint:
@@ -44,10 +45,13 @@ def _judge(telecom: Telecom) -> tuple[str, bool, str, str]:
 
 
 def ranked(telecoms: Iterable[Telecom]) -> list[tuple[int, Telecom]]:
-    """Each once, counted from 1 within its system."""
+    """Each number and address once, however it is written, counted from 1 within its system; the first spelling counts."""
+    once: dict[tuple[str, str], Telecom] = {}
+    for telecom in telecoms:
+        once.setdefault((telecom.system, _judge(telecom)[0] or telecom.value), telecom)
     counts: dict[str, int] = {}
     found = []
-    for telecom in {(t.system, t.value): t for t in telecoms}.values():
+    for telecom in once.values():
         counts[telecom.system] = counts.get(telecom.system, 0) + 1
         found.append((counts[telecom.system], telecom))
     return found
@@ -70,33 +74,54 @@ def merge(telecoms: Mapping[int, Iterable[Telecom]]) -> None:
     for patient, found in telecoms.items():
         wanted = ranked(found)
         mine = existing.get(patient, [])
-        known = {(p.system, p.raw): p for p in mine if p.source == RECORD}
+        known, doubles = _by_address(p for p in mine if p.source == RECORD)
         taken = {(p.system, p.value) for p in mine if p.value and p.source != RECORD}
         for rank, telecom in wanted:
-            point = known.pop((telecom.system, telecom.value), None)
             fresh = read(telecom, rank, patient)
+            point = known.pop(_address(fresh), None)
             if point is None and (telecom.system, fresh.value) not in taken:
                 new.append(fresh)
             elif point is not None and _bring_in_line(point, fresh):
                 changed.append(point)
-        changed += [p for p in known.values() if _retire(p)]
+        changed += [p for p in (*known.values(), *doubles) if _retire(p)]
     ContactPoint.objects.bulk_create(new, batch_size=1000)
     ContactPoint.objects.bulk_update(changed, FIELDS, batch_size=500)
+    _suspend(changed)
+
+
+def _address(point: ContactPoint) -> tuple[str, str]:
+    """What makes it the same, however the record writes it."""
+    return point.system, point.value or point.raw
+
+
+def _by_address(
+    points: Iterable[ContactPoint],
+) -> tuple[dict[tuple[str, str], ContactPoint], list[ContactPoint]]:
+    """One for each number and address, and those that are there twice; of these the one most is known of is kept."""
+    kept: dict[tuple[str, str], ContactPoint] = {}
+    doubles = []
+    for point in sorted(points, key=lambda p: (_by_record(p), p.state == State.OLD, p.rank, p.pk)):
+        if kept.setdefault(_address(point), point) is not point:
+            doubles.append(point)
+    return kept, doubles
+
+
+def _by_record(point: ContactPoint) -> bool:
+    """Whether neither staff nor a carrier has said what it is good for."""
+    return point.state in WORKING or (point.state == State.OLD and point.state_reason in (GONE, FORMER))
 
 
 def _bring_in_line(point: ContactPoint, fresh: ContactPoint) -> bool:
-    """Takes over use and rank, and the state when nobody but the record has set it; whether anything changed."""
-    before = (point.use, point.rank, point.state, point.state_reason)
-    point.use, point.rank = fresh.use, fresh.rank
-    if point.state in (State.ACTIVE, State.SUSPECT) and fresh.state == State.OLD:
+    """Takes over use, rank and spelling, and the state when nobody but the record has set it; whether anything changed."""
+    before = [getattr(point, field) for field in FIELDS]
+    point.use, point.rank, point.raw = fresh.use, fresh.rank, fresh.raw
+    if _by_record(point) and State.OLD in (point.state, fresh.state):
         point.state, point.state_reason = fresh.state, fresh.state_reason
-    if point.state == State.OLD and point.state_reason in (GONE, FORMER):
-        point.state, point.state_reason = fresh.state, fresh.state_reason
-    return before != (point.use, point.rank, point.state, point.state_reason)
+    return before != [getattr(point, field) for field in FIELDS]
 
 
 def _retire(point: ContactPoint) -> bool:
-    if point.state not in (State.ACTIVE, State.SUSPECT):
+    if point.state not in WORKING:
         return False  # what is known to be worse stays known
     point.state, point.state_reason = State.OLD, GONE
     return True
@@ -136,7 +161,8 @@ def _batches(source: str) -> Iterator[list[ContactPoint]]:
 
 
 def _grant(points: list[ContactPoint], run: int) -> int:
-    ended, now = _ended({p.value for p in points}), clock.now()
+    ended, now = _ended(p.value for p in points), clock.now()
+    _suspend(points)
     rows: list[Consent] = []
     outcome: dict[tuple[str, str], list[int]] = {}
     for point in points:
@@ -167,11 +193,28 @@ def _granted(point: ContactPoint, channel: str, run: int, now: datetime) -> Cons
     )
 
 
+def _suspend(points: list[ContactPoint]) -> None:
+    """While a person asks whether messages to a number must stop, that holds for whoever is new on it as well."""
+    known: dict[str, str] = {}
+    for some in _some(p.value for p in points if p.value and p.state in WORKING):
+        rows = ContactPoint.objects.filter(value__in=some, state=State.OPTED_OUT)
+        known |= dict(rows.values_list("value", "state_reason"))
+    late = [p for p in points if p.value in known and p.state in WORKING]
+    for point in late:
+        point.state, point.state_reason = State.OPTED_OUT, known[point.value]
+    ContactPoint.objects.bulk_update(late, ["state", "state_reason"], batch_size=500)
+
+
+def _some(values: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(set(values))
+    while some := list(islice(left, 500)):
+        yield some
+
+
 def _ended(addresses: Iterable[str]) -> set[tuple[str, str]]:
     """Addresses and channels whose last word was an opt-out: a new patient on such a number finds it closed."""
     last: dict[tuple[str, str], str] = {}
-    values = iter(addresses)
-    while some := list(islice(values, 500)):
+    for some in _some(addresses):
         rows = Consent.objects.filter(address__in=some).order_by("pk")
         for address, channel, decision in rows.values_list("address", "channel", "decision"):
             last[address, channel] = decision

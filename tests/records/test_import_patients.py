@@ -1,9 +1,12 @@
 """Patients as the record has them: numbers, consent, clinics, deaths, and what survives the next import."""
 
+from importlib import import_module
+
+from django.apps import apps
 from django.test import TestCase
 
 from engage.accounts.models import Clinic
-from engage.patients import actions
+from engage.patients import actions, contacts
 from engage.patients.models import Consent, ContactPoint, Patient, Practitioner
 from engage.records.actions import import_resources
 from engage.records.models import ImportRun, Place
@@ -87,6 +90,62 @@ class ContactPointTests(TestCase):
         import_resources([patient("p")])
         self.assertEqual(points()[VALID].state, "wrong_person")
         self.assertEqual(points()["staff"].state, "active")
+
+    def test_a_number_written_otherwise_is_the_same_number(self):
+        import_resources([patient("p", VALID)])
+        actions.mark_contact_point(points()[VALID], "wrong_person", "Told by phone.", by="carrier")
+        import_resources([patient("p", "(617) 252-1234")])
+        point = ContactPoint.objects.get()
+        self.assertEqual((point.raw, point.state), ("(617) 252-1234", "wrong_person"))
+        import_resources([patient("p", "617.252.1234", "+1 617 252 1234")])
+        self.assertEqual(ContactPoint.objects.get().raw, "617.252.1234")
+        for state in ("invalid", "blocked", "opted_out", "sms_incapable"):
+            ContactPoint.objects.update(state=state, state_reason="Found out.")
+            import_resources([patient("p", VALID, gender="female")])
+            import_resources([patient("p", "(617) 252-1234")])
+            self.assertEqual(ContactPoint.objects.get().state, state)
+
+    def test_of_a_number_written_twice_the_one_still_in_use_counts(self):
+        former = {"system": "phone", "value": "(617) 252-1234", "use": "old"}
+        import_resources([patient("p", former, VALID)])
+        self.assertEqual(ContactPoint.objects.get().state, "active")
+
+    def test_a_number_that_is_there_twice_keeps_what_is_known_of_it(self):
+        import_resources([patient("p", VALID)])
+        actions.mark_contact_point(points()[VALID], "wrong_person", "Told by phone.", by="carrier")
+        double = ContactPoint.objects.get()
+        double.pk, double.raw, double.state, double.state_reason = None, "(617) 252-1234", "active", ""
+        double.save()
+        import_resources([patient("p", double.raw, gender="female")])
+        self.assertEqual({p.state for p in ContactPoint.objects.all()}, {"wrong_person", "old"})
+
+    def test_what_was_revived_before_is_set_aside_again(self):
+        import_resources([patient("p", VALID), patient("q", POSSIBLE), patient("r", VALID)])
+        for who, state in (("p", "wrong_person"), ("q", "opted_out")):
+            double = ContactPoint.objects.get(patient__fhir_id=who)
+            actions.mark_contact_point(double, state, f"Because {state}.", by="patient")
+            double.pk, double.state, double.state_reason = None, "active", ""
+            double.save()
+        import_module("engage.patients.migrations.0005_same_number").carry_over(apps, None)
+        found = ContactPoint.objects.values_list("patient__fhir_id", "state", "state_reason")
+        self.assertEqual(
+            set(found),
+            {("p", "wrong_person", "Because wrong_person."), ("q", "opted_out", "Because opted_out."), ("r", "active", "")},
+        )  # fmt: skip
+
+    def test_whoever_is_new_on_a_number_in_doubt_waits_for_the_answer_too(self):
+        import_resources([patient("p", VALID)])
+        actions.mark_contact_point(points()[VALID], "opted_out", "A person is asking.", by="patient")
+        import_resources([patient("q", "(617) 252-1234"), patient("r", "617-252-9999")])
+        sister, other = (ContactPoint.objects.get(patient__fhir_id=who) for who in ("q", "r"))
+        self.assertEqual((sister.state, sister.state_reason), ("opted_out", "A person is asking."))
+        self.assertEqual((sister.sms_consent, other.state), ("granted", "active"))
+        import_resources([patient("r", VALID)])
+        ContactPoint.objects.filter(patient__fhir_id="r", value=sister.value).update(
+            state="old", state_reason=contacts.GONE
+        )
+        import_resources([patient("r", VALID, gender="female")])
+        self.assertEqual(ContactPoint.objects.get(patient__fhir_id="r", raw=VALID).state, "opted_out")
 
 
 class ConsentTests(TestCase):

@@ -122,10 +122,19 @@ def advance() -> bool:
 
 
 def still_missing(gone: Iterable[Forgotten]) -> list[str]:
-    """Jobs that have not run since the restore: without them opt-outs and what was sent would stay unknown."""
-    until = max(f.until for f in gone)
-    run = Heartbeat.objects.filter(name__in=(REPLIES_READ, TOUCHES_MADE), at__gt=until)
-    return sorted({REPLIES_READ, TOUCHES_MADE} - set(run.values_list("name", flat=True)))
+    """Jobs that have not gone over the lost time: without them opt-outs and what was sent would stay unknown."""
+    gone = list(gone)
+    since, until = min(f.since for f in gone), max(f.until for f in gone)
+    rows = Heartbeat.objects.filter(name__in=(REPLIES_READ, TOUCHES_MADE), at__gt=until)
+    run = dict(rows.values_list("name", "detail"))
+    if not _reaches(run.get(REPLIES_READ, {}), since):
+        run.pop(REPLIES_READ, None)
+    return sorted({REPLIES_READ, TOUCHES_MADE} - set(run))
+
+
+def _reaches(detail: dict[str, Any], since: datetime) -> bool:
+    """Whether the list of replies was read back to the backup."""
+    return "since" in detail and datetime.fromisoformat(detail["since"]) <= since
 
 
 def waiting() -> Any:

@@ -8,42 +8,52 @@ from django.conf import settings
 
 from engage.inbox import actions as inbox
 from engage.lib import clock
-from engage.messaging.generation import REPLIES_READ
+from engage.messaging.generation import REPLIES_READ, forgotten
 from engage.messaging.models import Heartbeat, Message
 from engage.messaging.twilio import Listed, ListingError, Provider
 
 log = logging.getLogger(__name__)
-LOOK_BACK = timedelta(hours=24)  # at most; usually since the last time the list could be read
+FIRST = timedelta(hours=24)  # where the list has never been read
+LISTED_FOR = timedelta(days=365)  # the carrier keeps them a little longer
 OVERLAP = timedelta(minutes=15)
 PAGE, MOST_PAGES = 1000, 500  # a flood of replies must not hide those that were lost in it
+CHUNK = 500  # keys asked for at once
 
 
 def recover_inbound() -> int:
     """Takes in replies that never reached the webhook, oldest first; how many. A reply is kept once, by its id."""
-    began = clock.machine_now()
+    began, since = clock.machine_now(), _since()
     try:
-        listed = asyncio.run(_replies(_since()))
+        listed = asyncio.run(_replies(since))
     except ListingError as error:
         log.warning("the carrier's list of replies could not be read: %s", error)
         return 0
-    known = set(Message.objects.filter(key__in=[f"in:{r.sid}" for r in listed]).values_list("key", flat=True))
+    known = _known([f"in:{r.sid}" for r in listed])
     # The list is newest first, and its times are whole seconds.
     lost = sorted((r for r in reversed(listed) if f"in:{r.sid}" not in known), key=lambda r: r.created)
     taken = sum(_take_in(reply) for reply in lost)
     if taken == len(lost):
-        Heartbeat.objects.update_or_create(
-            name=REPLIES_READ, defaults={"at": began, "detail": {"found": taken}}
-        )
+        detail = {"found": taken, "since": since.isoformat()}
+        Heartbeat.objects.update_or_create(name=REPLIES_READ, defaults={"at": began, "detail": detail})
     if taken:
         log.warning("%s replies had been lost on their way and were recovered", taken)
     return taken
 
 
 def _since() -> datetime:
-    """From where on the list is read: one reply that could not be taken in keeps the place."""
-    last = Heartbeat.objects.filter(name=REPLIES_READ).values_list("at", flat=True).first()
-    earliest = clock.machine_now() - LOOK_BACK
-    return max(earliest, last - OVERLAP) if last else earliest
+    """From where on the list is read: where it was read to, however long ago; one reply that could not be taken in keeps
+    the place. As long as a restored database is not released, from its backup on."""
+    now = clock.machine_now()
+    last = Heartbeat.objects.filter(name=REPLIES_READ).values_list("at", flat=True).first() or now - FIRST
+    return max(min([last, *(gone.since for gone in forgotten())]) - OVERLAP, now - LISTED_FOR)
+
+
+def _known(keys: list[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(keys), CHUNK):
+        rows = Message.objects.filter(key__in=keys[start : start + CHUNK])
+        found.update(rows.values_list("key", flat=True))
+    return found
 
 
 async def _replies(since: datetime) -> list[Listed]:

@@ -126,8 +126,18 @@ class Release(Delivery):
         generation.advance()  # the sender finds out
 
     def mend(self):
-        for name in (generation.REPLIES_READ, generation.TOUCHES_MADE):
-            health.beat(name)
+        since = min(gone.since for gone in generation.forgotten())
+        health.beat(generation.REPLIES_READ, since=since.isoformat())
+        health.beat(generation.TOUCHES_MADE)
+
+    def test_replies_read_only_from_later_on_are_not_enough(self):
+        self.mend()
+        later = clock.machine_now() - timedelta(hours=1)  # the backup is two hours old
+        for detail in ({"since": later.isoformat()}, {}):
+            health.beat(generation.REPLIES_READ, **detail)
+            assert generation.still_missing(generation.forgotten()) == [generation.REPLIES_READ]
+        with self.assertRaises(switch.SwitchError):
+            switch.release(self.administrator)
 
     def test_an_operator_reads_what_happened_and_releases_it(self):
         message = self.queue()

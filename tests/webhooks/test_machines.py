@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 from django.core.cache import cache
 from django.test import override_settings
@@ -10,10 +10,12 @@ from django.test import override_settings
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.models import GapRun
 from engage.lib import clock
-from engage.messaging import actions, health, switch
+from engage.messaging import actions, generation, health, switch
+from engage.messaging.generation import REPLIES_READ
 from engage.messaging.models import Breaker, Heartbeat, Message, ProviderEvent
+from engage.messaging.twilio import Provider
 from engage.webhooks.jobs import recover_inbound
-from tests.base import CastTestCase
+from tests.base import CastTestCase, with_a_folder_of_its_own
 from tests.simulator.harness import Carrier
 
 
@@ -103,23 +105,63 @@ class Metrics(CastTestCase):
 
 
 class Recovering(CastTestCase):
-    def test_replies_the_webhook_lost_are_found_once(self):
-        with Carrier() as carrier:
-            settings = override_settings(
+    def setUp(self):
+        with_a_folder_of_its_own(self)
+
+    def carrier(self):
+        carrier = self.enterContext(Carrier())
+        self.enterContext(
+            override_settings(
                 TWILIO_API_BASE_URL=carrier.base_url, TWILIO_ACCOUNT_SID=carrier.account,
                 TWILIO_AUTH_TOKENS=[carrier.token], TWILIO_FROM=carrier.number,
-            )  # fmt: skip
-            carrier.settings(inbound=False)
-            carrier.say("+16175550142", "I have chest pain")
-            carrier.say("+16175550142", "Are you there?")
-            with settings:
-                assert recover_inbound() == 2
-                assert recover_inbound() == 0
-                carrier.say("+16175550142", "And now?")
-                assert recover_inbound() == 1
+            )
+        )  # fmt: skip
+        carrier.settings(inbound=False)
+        return carrier
+
+    def read(self, **ago):
+        """The list of replies was last read so long ago."""
+        at = clock.machine_now() - timedelta(**ago)
+        Heartbeat.objects.update_or_create(name=REPLIES_READ, defaults={"at": at, "detail": {}})
+        return at
+
+    def asked_since(self):
+        """From where on the next run asks the carrier for replies."""
+        with patch.object(Provider, "listed", AsyncMock(return_value=[])) as listed:
+            recover_inbound()
+        return listed.call_args.kwargs["since"]
+
+    def test_replies_the_webhook_lost_are_found_once(self):
+        carrier = self.carrier()
+        carrier.say("+16175550142", "I have chest pain")
+        carrier.say("+16175550142", "Are you there?")
+        assert recover_inbound() == 2
+        assert recover_inbound() == 0
+        carrier.say("+16175550142", "And now?")
+        assert recover_inbound() == 1
         heard = Message.objects.heard().order_by("id")
         assert [m.body for m in heard] == ["I have chest pain", "Are you there?", "And now?"]
         assert Message.objects.filter(direction="out", template__key="crisis").count() == 1
+
+    def test_a_weekend_without_webhooks_is_read_from_its_beginning(self):
+        last = self.read(hours=60)
+        assert self.asked_since() < last
+        assert self.asked_since() > last + timedelta(hours=59)  # and then from there on
+        Heartbeat.objects.all().delete()
+        assert self.asked_since() < clock.machine_now() - timedelta(hours=24)
+
+    def test_what_a_restored_database_has_forgotten_is_read_until_it_is_released(self):
+        for _ in range(3):
+            generation.advance()
+        saved = clock.machine_now() - timedelta(days=3)
+        Heartbeat.objects.filter(name__startswith=generation.PREFIX).update(detail={"number": 1}, at=saved)
+        self.read(minutes=5)
+        for _ in range(2):
+            assert self.asked_since() < saved
+        health.beat(generation.TOUCHES_MADE)
+        assert generation.still_missing(generation.forgotten()) == []
+        switch.release(self.supervisor)
+        assert self.asked_since() > saved + timedelta(days=2)
 
     def test_a_list_that_cannot_be_read_is_for_the_next_time(self):
         with override_settings(TWILIO_API_BASE_URL="http://127.0.0.1:9"):

@@ -260,17 +260,20 @@ def cancel_stream(stream: Stream, why: str = STOPPED_WORDS) -> int:
         return suppress(Message.objects.filter(stream=stream), why)
 
 
-def again(message: Message, not_before: datetime) -> Message | None:
-    """The same words once more, later, after a failure that passes; None when that was the second try.
+def again(message: Message, not_before: datetime, *, once: bool = True) -> Message | None:
+    """The same words once more, later, after a failure that passes; None when that was the second try and `once` is all.
 
     Goes through the gate like any other message.
     """
-    if message.key.endswith(":again"):
-        return None
+    key = message.key
+    if key.endswith(":again"):
+        if once:
+            return None
+        key = f"{key.removesuffix(':again')[:90]}:{message.pk}"
     lasts = message.expires_at - message.created_at if message.expires_at else OF_USE[Lane(message.lane)]
     return queue(
         body=message.body,
-        key=f"{message.key[:110]}:again",
+        key=f"{key[:110]}:again",
         patient=message.patient,
         contact_point=message.contact_point,
         address=message.address,
@@ -280,6 +283,8 @@ def again(message: Message, not_before: datetime) -> Message | None:
         about=message.about,
         language=message.language,
         template=message.template,
+        author=message.author,
+        reply_to=message.reply_to,
         not_before=not_before,
         expires_at=not_before + lasts,
         clinic=message.clinic,

@@ -15,6 +15,7 @@ from engage.accounts.models import Clinic
 from engage.lib import clock
 from engage.lib.fixed import Fixed
 from engage.messaging import actions, pace
+from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message, Stream
 from engage.patients import actions as patients
 from engage.patients.models import Consent, ContactPoint
@@ -68,21 +69,6 @@ RULES: dict[str, Rule] = {
     "21602": Rule("The text is empty.", content=True),
     "21617": Rule("The text is too long.", content=True),
 }
-# Faults of our own set-up: the sender stops until an operator acts, and nothing is FAILED for it.
-LOCKS: dict[str, str] = {
-    "20003": "The carrier does not accept our credentials.",
-    "20005": "The carrier has suspended our account.",
-    "21212": "The number we send from is not valid.",
-    "21603": "No number to send from is set.",
-    "21606": "The number we send from cannot send texts.",
-    "21659": "The number we send from is not ours.",
-    "21701": "The messaging service does not exist.",
-    "21703": "The messaging service has no number.",
-    "21705": "The messaging service is not valid.",
-    "30002": "The carrier has suspended our account.",
-    "30032": "The toll-free number is not verified.",
-    "30034": "The number we send from is not registered.",
-}
 UNKNOWN = Rule("The carrier could not deliver it.")
 
 
@@ -107,8 +93,16 @@ def take_effect(message: Message, code: str) -> None:
         _content(message)
     if rule.operator:
         tell_operator(code, rule.why, message.clinic)
-    wait = _wait(rule)
-    if wait is not None and message.author_id is None and not message.safety:
+    if not message.safety:
+        _again(message, code, rule)
+
+
+def _again(message: Message, code: str, rule: Rule) -> None:
+    """What the sender is locked for waits for it again, whoever wrote it and however often; a failure that passes is tried
+    once more, later, unless a person wrote it."""
+    if code in LOCKS:
+        actions.again(message, clock.now(), once=False)
+    elif (wait := _wait(rule)) is not None and message.author_id is None:
         actions.again(message, clock.now() + wait)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message
 from engage.messaging.rows import Row, Statement, among, ask_all, moment, several, stored
 from engage.patients.models import Consent
@@ -22,7 +23,10 @@ def listed(states: Iterable[str]) -> str:
 
 # What has gone out since a moment, or may be about to. Said by what it is not: PostgreSQL would otherwise read every row
 # that ever went out from the index of states, when it knows little of the table.
-COUNTED = f"m.state NOT IN ({listed(OTHERS)}) AND (m.accepted_at > %s OR m.state IN ({listed(IN_FLIGHT)}))"
+COUNTED = (
+    f"m.state NOT IN ({listed(OTHERS)}) AND (m.accepted_at > %s OR m.state IN ({listed(IN_FLIGHT)}))"
+    f" AND m.error_code NOT IN ({listed(LOCKS)})"
+)
 # A phone in a record is a permission, but never takes back what the number's owner has said.
 CONSENTS = (
     "SELECT address, channel, patient_id, decision FROM patients_consent"

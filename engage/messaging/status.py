@@ -14,6 +14,7 @@ from django.db import transaction
 from engage.lib import clock, signing
 from engage.lib.fixed import Fixed, insert, update
 from engage.messaging import breaker, errors, twilio
+from engage.messaging.locks import LOCKS
 from engage.messaging.models import Attempt, Message, ProviderEvent
 from engage.worklist import actions as worklist
 from engage.worklist.models import Reason, Task
@@ -105,8 +106,8 @@ def apply(message: Message, change: Change) -> bool:
     elif change.state in (State.UNDELIVERED, State.FAILED):
         log.info("message %s: %s, code %s", message.pk, change.state, change.error or "none")
         errors.take_effect(message, change.error)
-        if change.error in errors.LOCKS:
-            breaker.lock(twilio.sender(), errors.LOCKS[change.error])
+        if change.error in LOCKS:
+            breaker.lock(twilio.sender(), LOCKS[change.error])
     return True
 
 

@@ -21,7 +21,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from engage.messaging.errors import LOCKS
+from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message
 from engage.messaging.transports import Accepted, Answer, Doubt, NotAccepted, Parcel, Refused
 from engage.messaging.wire import Reply, Unreachable, Wire

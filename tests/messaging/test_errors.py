@@ -6,8 +6,11 @@ import pytest
 
 from engage.lib import clock
 from engage.messaging import actions, breaker, errors, pace, twilio
-from engage.messaging.models import Breaker, Message, Stream
+from engage.messaging.locks import LOCKS
+from engage.messaging.models import Breaker, Lane, Message, Stream
 from engage.messaging.outbox import Sender, deliver_once
+from engage.messaging.status import Change, adopt
+from engage.patients.models import Consent
 from engage.worklist.models import Task
 from tests.base import CastTestCase
 from tests.messaging.test_outbox import CarrierTestCase
@@ -33,6 +36,7 @@ class Table(CastTestCase):
     def fresh(self):
         Task.objects.all().delete()
         Message.objects.all().delete()
+        Consent.objects.all().delete()
         self.patient.contact_points.update(state="active", suspect_count=0, sms_consent="granted")
 
     def state(self):
@@ -48,7 +52,7 @@ class Table(CastTestCase):
                 assert errors.sentence(code).endswith(".")
 
     def test_nothing_else_touches_a_patients_record(self):
-        for code in (set(errors.RULES) | set(errors.LOCKS) | {"", "99999"}) - set(NUMBERS):
+        for code in (set(errors.RULES) | set(LOCKS) | {"", "99999"}) - set(NUMBERS):
             with self.subTest(code):
                 self.fresh()
                 self.fail(code)
@@ -57,7 +61,7 @@ class Table(CastTestCase):
                 assert not Task.objects.filter(reason="fix_phone").exists()
 
     def test_what_is_tried_once_more_and_when(self):
-        for code in set(errors.RULES) | set(errors.LOCKS):
+        for code in set(errors.RULES) | set(LOCKS):
             with self.subTest(code):
                 self.fresh()
                 self.fail(code)
@@ -65,6 +69,9 @@ class Table(CastTestCase):
                 if code == "30023":
                     wait = pace.next_carrier_day(clock.machine_now()) - clock.machine_now()
                     assert again.not_before >= clock.now() + wait - timedelta(minutes=1)
+                elif code in LOCKS:
+                    # It counts as no contact, and the sender is locked meanwhile.
+                    assert (again.state, again.not_before) == ("queued", clock.now())
                 elif code in HOURS:
                     assert again.not_before >= clock.now() + timedelta(hours=HOURS[code])
                 else:
@@ -73,6 +80,23 @@ class Table(CastTestCase):
     def test_what_a_person_wrote_is_not_repeated_by_a_machine(self):
         self.fail("30003", author=self.nurse)
         assert not Message.objects.filter(key="k:again").exists()
+
+    def test_what_the_sender_is_locked_for_waits_as_often_as_it_takes(self):
+        heard = Message.objects.create(
+            key="in", direction="in", state="received", address="+16175550142", body="?"
+        )
+        for author, key in ((None, "k"), (self.nurse, "n")):
+            message = self.fail("30034", key, author=author, reply_to=heard, lane=Lane.STAFF)
+            for n in range(3):
+                again = Message.objects.unsent().get(body="Hello")
+                assert (again.author, again.reply_to, again.lane) == (author, heard, Lane.STAFF)
+                assert again.expires_at >= message.expires_at
+                again.state = "undelivered"
+                again.save()
+                errors.take_effect(again, ("30002", "30032", "30034")[n])
+            Message.objects.unsent().delete()
+        crisis = self.fail("30034", "c", safety=True, address="+16175550142", reply_to=heard)
+        assert not Message.objects.unsent().exclude(pk=crisis.pk).exists()  # it would come too late
 
     def test_our_own_set_up_is_an_operators_task_once(self):
         for code in OPERATOR:
@@ -150,6 +174,19 @@ class Locks(CarrierTestCase):
                 task.refresh_from_db()
                 assert task.state == "done"
 
+    def test_what_the_carrier_took_and_then_refused_for_it_goes_when_it_is_mended(self):
+        message = self.queue(self.patient, "k", author=self.nurse, lane=Lane.STAFF)
+        Message.objects.update(undo_until=None)
+        sender = Sender()
+        deliver_once(sender)
+        sid = Message.objects.get(pk=message.pk).provider_sid
+        adopt(message.pk, Change(sid, Message.State.UNDELIVERED, "30034"))
+        Message.objects.update(undo_until=None)
+        assert deliver_once(Sender()) == 0
+        breaker.unlock(twilio.sender())
+        deliver_once(Sender())
+        assert [m["body"] for m in self.carrier.accepted()] == [message.body] * 2
+
     def test_one_bad_recipient_stops_nobody(self):
         for code in ("21211", "21408", "21610", "21614", "21612"):
             with self.subTest(code):
@@ -163,7 +200,7 @@ class Locks(CarrierTestCase):
                 assert sorted(self.state(m) for m in messages) == ["accepted"] * 4 + ["failed"]
 
 
-@pytest.mark.parametrize("code", sorted(set(errors.RULES) | set(errors.LOCKS)))
+@pytest.mark.parametrize("code", sorted(set(errors.RULES) | set(LOCKS)))
 def test_every_code_has_a_sentence_for_a_person(code):
     said = errors.sentence(code)
     assert said[0].isupper() and said.endswith(".") and "Twilio" not in said

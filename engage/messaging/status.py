@@ -35,7 +35,7 @@ SAID = {
     State.SENT: "On its way; the carrier has not confirmed it.",
     State.DELIVERED: "The carrier confirmed that it arrived.",
 }
-CONFLICT = "The carrier says it took this text twice, or gave two different ends; the first is kept."
+CONFLICT = "The carrier says it took this text twice, or as another one, or gave two different ends; the first is kept."
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _note_on_attempt(attempt: Attempt, sid: str) -> None:
 
 def apply(message: Message, change: Change) -> bool:
     """Moves a locked message forward; False when the news is old, or contradicts what is known."""
-    if message.provider_sid and message.provider_sid != change.sid:
+    if _anothers(message, change.sid):
         return _conflict(message)
     before, after = RANK.get(message.state, 0), RANK[change.state]
     if after <= before:
@@ -109,6 +109,14 @@ def apply(message: Message, change: Change) -> bool:
         if change.error in LOCKS:
             breaker.lock(twilio.sender(), LOCKS[change.error])
     return True
+
+
+def _anothers(message: Message, sid: str) -> bool:
+    """Whether the message has another id, or the id another message."""
+    return message.provider_sid != sid if message.provider_sid else bool(OWNER(sid=sid))
+
+
+OWNER = Fixed(lambda sid: Message.objects.filter(provider_sid=sid).values_list("pk")[:1])
 
 
 def _move(message: Message, change: Change) -> list[str]:

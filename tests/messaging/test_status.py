@@ -72,6 +72,17 @@ class Orders(StatusTestCase):
         assert self.message.provider_sid == SID
         assert self.message.status_conflict
 
+    def test_an_id_that_another_message_has_is_told_and_changes_nothing(self):
+        self.report("sent")
+        other = self.sending("other", "other")
+        for _ in range(2):
+            self.report("delivered", "other")
+        assert (self.now(), self.now(other)) == (State.SENT, State.SENDING)
+        assert other.status_conflict and not self.message.status_conflict
+        assert Task.objects.filter(about=f"message:{other.pk}", reason="delivery_review").count() == 1
+        self.report("delivered")
+        assert self.now() == State.DELIVERED
+
     def test_known_by_the_carriers_id_alone(self):
         self.report("queued")
         self.report("delivered", token="lost")

@@ -331,7 +331,6 @@ if not _simulated and not (TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM):
 SENDING_ENABLED = boolean("SENDING_ENABLED", True)
 SEND_ALLOWLIST: list[str] = [p.strip() for p in env.list("SEND_ALLOWLIST", default=[]) if p.strip()]
 OPT_OUT_CONFIRMATION = one_of("OPT_OUT_CONFIRMATION", "provider", ("provider", "ours"))
-REVOCATION_SCOPE = one_of("REVOCATION_SCOPE", "all", ("all", "topic"))
 # Capacity: what the carriers allow a sender. Limits are a real carrier's; any other server has none unless they are set.
 _real_carrier = (urlsplit(TWILIO_API_BASE_URL).hostname or "").endswith("twilio.com")
 SENDER_KIND = one_of(

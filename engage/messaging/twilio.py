@@ -27,6 +27,7 @@ from engage.messaging.transports import Accepted, Answer, Doubt, NotAccepted, Pa
 from engage.messaging.wire import Reply, Unreachable, Wire
 
 API = "https://api.twilio.com"
+SERVICES = "https://messaging.twilio.com"  # the host that knows which numbers a messaging service has
 KEEP_ALIVE = (
     10  # seconds; shorter than the provider's own, so that no request meets a connection it has just closed
 )
@@ -111,7 +112,7 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """One request, tried once; raises what aiohttp raises, and TooMany for a 429."""
-        url = settings.TWILIO_API_BASE_URL + url.removeprefix(API)
+        url = where(url)
         if auth:
             headers = {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
         async with self.session().request(
@@ -131,6 +132,14 @@ class Session(AsyncHttpClient):  # type: ignore[misc]
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def where(url: str) -> str:
+    """The address of a request of the SDK's at TWILIO_API_BASE_URL; only the provider itself has a second host."""
+    base: str = settings.TWILIO_API_BASE_URL
+    if url.startswith(SERVICES) and base.endswith(".twilio.com"):
+        base = base.replace("//api.", "//messaging.", 1)
+    return base + url.removeprefix(API).removeprefix(SERVICES)
 
 
 def limit(method: str) -> aiohttp.ClientTimeout:
@@ -170,6 +179,9 @@ class Form:
 
 def callback_url(token: str) -> str:
     return f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/{token}"
+
+
+UNREAD = (TwilioException, TooMany, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class Provider:
@@ -225,9 +237,22 @@ class Provider:
                 if not url or not rows or rows[-1].created < since:
                     return found
                 page = await self.client.messages.get_page_async(url)
-        except (TwilioException, TooMany, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except UNREAD as error:
             raise ListingError(type(error).__name__) from error
         raise ListingError("too many pages")
+
+    async def numbers(self) -> list[str]:
+        """Those that patients write to: every one of the messaging service, and the one we send from; raises
+        ListingError."""
+        found = [settings.TWILIO_FROM] if settings.TWILIO_FROM else []
+        if settings.TWILIO_MESSAGING_SERVICE_SID:
+            service = self.client.messaging.v1.services(settings.TWILIO_MESSAGING_SERVICE_SID)
+            try:
+                found += [row.phone_number for row in await service.phone_numbers.list_async()]
+                found += [row.short_code for row in await service.short_codes.list_async()]
+            except UNREAD as error:
+                raise ListingError(type(error).__name__) from error
+        return list(dict.fromkeys(found))
 
 
 def listed(row: Any) -> Listed:

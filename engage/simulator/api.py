@@ -17,7 +17,7 @@ from engage.simulator.errors import ApiError
 from engage.simulator.faults import Rule
 from engage.simulator.listing import page_of
 from engage.simulator.orders import Form, checked, one
-from engage.simulator.resources import VERSION, account_json, call_json, message_json
+from engage.simulator.resources import VERSION, account_json, call_json, message_json, numbers_json
 
 CARRIER = web.AppKey("carrier", Carrier)
 CALLS = web.AppKey("calls", Switchboard)
@@ -48,7 +48,7 @@ def signed_in(request: web.Request) -> None:
     good = any(hmac.compare_digest(token.encode(), known.encode()) for known in options.tokens)
     if kind.lower() != "basic" or user != options.account or not good:
         raise ApiError(20003)
-    if request.match_info["account"] != options.account:
+    if request.match_info.get("account", options.account) != options.account:
         raise ApiError(20404)
 
 
@@ -246,6 +246,15 @@ async def fetch_account(request: web.Request) -> web.StreamResponse:
     return await faulty(request, "account") or answer(account_json(request.app[CARRIER].options.account))
 
 
+async def list_numbers(request: web.Request) -> web.StreamResponse:
+    """The senders of a messaging service: every number is in every service, and none is a short code."""
+    options, service = request.app[CARRIER].options, request.match_info["service"]
+    if options.services and service not in options.services:
+        raise ApiError(20404)
+    short = request.match_info["kind"] == "ShortCodes"
+    return answer(numbers_json(options.account, service, () if short else options.numbers, short=short))
+
+
 async def nothing_here(request: web.Request) -> web.StreamResponse:
     raise ApiError(20404)
 
@@ -262,5 +271,6 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{BASE}/Calls/{{sid}}.json", guarded(fetch_call)),
         web.post(f"{BASE}/Calls/{{sid}}.json", guarded(update_call)),
         web.get(f"{BASE}.json", guarded(fetch_account)),
+        web.get("/v1/Services/{service}/{kind:PhoneNumbers|ShortCodes}", guarded(list_numbers)),
         web.route("*", f"{BASE}/{{rest:.*}}", guarded(nothing_here)),
     ]

@@ -1,6 +1,7 @@
 """The JSON of the provider's resources, as its published description has it (api.v2010)."""
 
 import time
+from collections.abc import Sequence
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlencode
@@ -73,6 +74,16 @@ def page_json(
         "previous_page_uri": at(page - 1) if page else None,
         "start": page * size,
         "uri": at(page),
+    }
+
+
+def numbers_json(account: str, service: str, numbers: Sequence[str], *, short: bool) -> dict[str, Any]:
+    """All senders of one kind of a messaging service, on one page (messaging.v1)."""
+    kind, field = ("short_codes", "short_code") if short else ("phone_numbers", "phone_number")
+    known = {"account_sid": account, "service_sid": service, "country_code": "US"}
+    return {
+        "meta": {"key": kind, "page": 0, "page_size": len(numbers), "next_page_url": None},
+        kind: [known | {"sid": f"PN{n:032x}", field: number} for n, number in enumerate(numbers)],
     }
 
 

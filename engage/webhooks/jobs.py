@@ -4,8 +4,6 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
 from engage.inbox import actions as inbox
 from engage.lib import clock
 from engage.messaging.generation import REPLIES_READ, forgotten
@@ -29,7 +27,7 @@ def recover_inbound() -> int:
         log.warning("the carrier's list of replies could not be read: %s", error)
         return 0
     known = _known([f"in:{r.sid}" for r in listed])
-    # The list is newest first, and its times are whole seconds.
+    # A number's list is newest first, and its times are whole seconds.
     lost = sorted((r for r in reversed(listed) if f"in:{r.sid}" not in known), key=lambda r: r.created)
     taken = sum(_take_in(reply) for reply in lost)
     if taken == len(lost):
@@ -58,10 +56,10 @@ def _known(keys: list[str]) -> set[str]:
 
 async def _replies(since: datetime) -> list[Listed]:
     provider = Provider()
+    rows: list[Listed] = []
     try:
-        rows = await provider.listed(
-            to=settings.TWILIO_FROM, since=since, page_size=PAGE, most_pages=MOST_PAGES
-        )
+        for number in await provider.numbers():
+            rows += await provider.listed(to=number, since=since, page_size=PAGE, most_pages=MOST_PAGES)
     finally:
         await provider.close()
     return [row for row in rows if row.inbound]

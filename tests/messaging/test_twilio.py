@@ -110,6 +110,26 @@ def with_provider(act):
     return asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("base", "asked"),
+    [
+        ("https://api.twilio.com", "https://messaging.twilio.com/v1/Services/MG1/PhoneNumbers"),
+        (
+            "https://api.dublin.ie1.twilio.com",
+            "https://messaging.dublin.ie1.twilio.com/v1/Services/MG1/PhoneNumbers",
+        ),
+        ("http://127.0.0.1:8001", "http://127.0.0.1:8001/v1/Services/MG1/PhoneNumbers"),
+    ],
+)
+def test_the_second_host_follows_the_first(base, asked):
+    with override_settings(TWILIO_API_BASE_URL=base):
+        assert twilio.where("https://messaging.twilio.com/v1/Services/MG1/PhoneNumbers") == asked
+        assert (
+            twilio.where("https://api.twilio.com/2010-04-01/Accounts.json")
+            == f"{base}/2010-04-01/Accounts.json"
+        )
+
+
 def test_one_post_is_made_once(carrier, provider_settings):
     carrier.script(drop=True)
     assert isinstance(with_provider(lambda p: p.text(parcel())), Doubt)

@@ -18,7 +18,9 @@ class Rewritten(TwilioHttpClient):
         self.base_url = base_url
 
     def request(self, method, url, *args, **kwargs):
-        return super().request(method, url.replace("https://api.twilio.com", self.base_url), *args, **kwargs)
+        for host in ("https://api.twilio.com", "https://messaging.twilio.com"):
+            url = url.replace(host, self.base_url)
+        return super().request(method, url, *args, **kwargs)
 
 
 def client_of(carrier: Carrier, token: str = "") -> Client:

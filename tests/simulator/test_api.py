@@ -201,6 +201,11 @@ class TestListing:
         assert len(listing(carrier, To=TO, From=carrier.number).json()["messages"]) == 2
         assert len(listing(carrier, From=carrier.number).json()["messages"]) == 2
 
+    def test_the_numbers_of_a_service(self, client, carrier):
+        service = client.messaging.v1.services(SERVICE)
+        assert [row.phone_number for row in service.phone_numbers.list()] == [carrier.number]
+        assert service.short_codes.list() == []
+
     def test_what_has_not_been_sent_has_no_day(self, client, carrier):
         carrier.numbers(**{TO: "stuck"})
         client.messages.create(to=TO, from_=carrier.number, body="stuck")

@@ -108,8 +108,8 @@ class Recovering(CastTestCase):
     def setUp(self):
         with_a_folder_of_its_own(self)
 
-    def carrier(self):
-        carrier = self.enterContext(Carrier())
+    def carrier(self, **options):
+        carrier = self.enterContext(Carrier(**options))
         self.enterContext(
             override_settings(
                 TWILIO_API_BASE_URL=carrier.base_url, TWILIO_ACCOUNT_SID=carrier.account,
@@ -142,6 +142,21 @@ class Recovering(CastTestCase):
         heard = Message.objects.heard().order_by("id")
         assert [m.body for m in heard] == ["I have chest pain", "Are you there?", "And now?"]
         assert Message.objects.filter(direction="out", template__key="crisis").count() == 1
+
+    def test_every_number_of_a_messaging_service_is_read(self):
+        numbers, service = ("+15550100001", "+15550100002"), "MG" + "1" * 32
+        carrier = self.carrier(numbers=",".join(numbers), services=service)
+        for number in numbers:
+            carrier.say("+16175550142", f"To {number}", to=number)
+        for own in ("", numbers[0], "+15550100003"):  # the last: it has left the service
+            with override_settings(TWILIO_MESSAGING_SERVICE_SID=service, TWILIO_FROM=own):
+                assert recover_inbound() == 2
+            assert {m.body for m in Message.objects.heard()} == {f"To {number}" for number in numbers}
+            Message.objects.all().delete()
+        with override_settings(TWILIO_MESSAGING_SERVICE_SID="MG" + "2" * 32):
+            Heartbeat.objects.all().delete()
+            assert recover_inbound() == 0
+            assert not Heartbeat.objects.filter(name=REPLIES_READ).exists()  # for the next time
 
     def test_a_weekend_without_webhooks_is_read_from_its_beginning(self):
         last = self.read(hours=60)

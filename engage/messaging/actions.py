@@ -260,20 +260,17 @@ def cancel_stream(stream: Stream, why: str = STOPPED_WORDS) -> int:
         return suppress(Message.objects.filter(stream=stream), why)
 
 
-def again(message: Message, not_before: datetime, *, once: bool = True) -> Message | None:
-    """The same words once more, later, after a failure that passes; None when that was the second try and `once` is all.
+def again(message: Message, not_before: datetime, *, key: str = "") -> Message | None:
+    """The same words once more, later, after a failure that passes; None when that was the second try.
 
-    Goes through the gate like any other message.
+    Goes through the gate like any other message. Under a `key` of its own it is no second try.
     """
-    key = message.key
-    if key.endswith(":again"):
-        if once:
-            return None
-        key = f"{key.removesuffix(':again')[:90]}:{message.pk}"
+    if not key and message.key.endswith(":again"):
+        return None
     lasts = message.expires_at - message.created_at if message.expires_at else OF_USE[Lane(message.lane)]
     return queue(
         body=message.body,
-        key=f"{key[:110]}:again",
+        key=key or f"{message.key[:110]}:again",
         patient=message.patient,
         contact_point=message.contact_point,
         address=message.address,

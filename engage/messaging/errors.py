@@ -93,7 +93,7 @@ def take_effect(message: Message, code: str) -> None:
         _content(message)
     if rule.operator:
         tell_operator(code, rule.why, message.clinic)
-    if not message.safety:
+    if not message.safety and not message.withdrawn:
         _again(message, code, rule)
 
 
@@ -101,7 +101,7 @@ def _again(message: Message, code: str, rule: Rule) -> None:
     """What the sender is locked for waits for it again, whoever wrote it and however often; a failure that passes is tried
     once more, later, unless a person wrote it."""
     if code in LOCKS:
-        actions.again(message, clock.now(), once=False)
+        actions.again(message, clock.now(), key=f"{message.key[:100]}:{message.pk}")
     elif (wait := _wait(rule)) is not None and message.author_id is None:
         actions.again(message, clock.now() + wait)
 

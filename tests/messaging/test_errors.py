@@ -66,12 +66,16 @@ class Table(CastTestCase):
                 self.fresh()
                 self.fail(code)
                 again = Message.objects.filter(key="k:again").first()
-                if code == "30023":
+                if code in LOCKS:
+                    waits = Message.objects.unsent().get()
+                    # It counts as no contact, and the sender is locked meanwhile.
+                    assert (waits.state, waits.not_before) == ("queued", clock.now())
+                    waits.state = "undelivered"
+                    errors.take_effect(waits, "30003")
+                    assert Message.objects.filter(key=f"{waits.key}:again").exists()  # its own second try
+                elif code == "30023":
                     wait = pace.next_carrier_day(clock.machine_now()) - clock.machine_now()
                     assert again.not_before >= clock.now() + wait - timedelta(minutes=1)
-                elif code in LOCKS:
-                    # It counts as no contact, and the sender is locked meanwhile.
-                    assert (again.state, again.not_before) == ("queued", clock.now())
                 elif code in HOURS:
                     assert again.not_before >= clock.now() + timedelta(hours=HOURS[code])
                 else:
@@ -96,6 +100,8 @@ class Table(CastTestCase):
                 errors.take_effect(again, ("30002", "30032", "30034")[n])
             Message.objects.unsent().delete()
         crisis = self.fail("30034", "c", safety=True, address="+16175550142", reply_to=heard)
+        message.withdrawn = "The care gap was closed."
+        errors.take_effect(message, "30034")
         assert not Message.objects.unsent().exclude(pk=crisis.pk).exists()  # it would come too late
 
     def test_our_own_set_up_is_an_operators_task_once(self):

@@ -195,13 +195,15 @@ def _granted(point: ContactPoint, channel: str, run: int, now: datetime) -> Cons
 
 def _suspend(points: list[ContactPoint]) -> None:
     """While a person asks whether messages to a number must stop, that holds for whoever is new on it as well."""
-    known: dict[str, str] = {}
+    asked: set[str] = set()
     for some in _some(p.value for p in points if p.value and p.state in WORKING):
-        rows = ContactPoint.objects.filter(value__in=some, state=State.OPTED_OUT)
-        known |= dict(rows.values_list("value", "state_reason"))
-    late = [p for p in points if p.value in known and p.state in WORKING]
+        doubted = ContactPoint.objects.filter(
+            value__in=some, state=State.OPTED_OUT, state_reason=ContactPoint.DOUBT
+        )
+        asked.update(doubted.values_list("value", flat=True))
+    late = [p for p in points if p.value in asked and p.state in WORKING]
     for point in late:
-        point.state, point.state_reason = State.OPTED_OUT, known[point.value]
+        point.state, point.state_reason = State.OPTED_OUT, ContactPoint.DOUBT
     ContactPoint.objects.bulk_update(late, ["state", "state_reason"], batch_size=500)
 
 

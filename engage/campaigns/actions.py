@@ -31,6 +31,9 @@ CALL_OUTCOMES = {
     Why.DECLINED: Outcome.DECLINED,
     Why.DECEASED: Outcome.DECEASED,
 }
+# Outreach that had ended of itself, while there is still something to do: an answer holds for it too.
+OF_ITSELF = (Why.GAP_CLOSED, Why.CAMPAIGN_STOPPED)
+STILL_DUE = (CareGap.Status.OPEN, CareGap.Status.DEFERRED)
 
 
 class CampaignError(ValueError):
@@ -127,15 +130,22 @@ def message_key(enrollment: Enrollment, position: int) -> str:
 def end_for_patient(patient: Patient, why: str, *, by: User | str, gap: CareGap | None = None) -> int:
     """Ends outreach to a patient, for one gap or for all; the number of enrollments ended.
 
-    `why` is an Enrollment.Why. Their unsent campaign texts are suppressed; messages that staff wrote stay.
+    `why` is an Enrollment.Why. Their unsent campaign texts are suppressed; messages that staff wrote stay. An answer
+    (Enrollment.ANSWERS) is also kept where all touches were made, the gap is put off or the campaign was stopped.
     """
     wanted = Q(gap=gap) if gap else Q()
+    concerned = Q(state__in=(State.ACTIVE, State.COMPLETED))
+    if why in Enrollment.ANSWERS:
+        concerned |= Q(state=State.ENDED, why__in=OF_ITSELF, gap__in=_still_due(patient))
     with transaction.atomic():
-        mine = Enrollment.objects.filter(wanted, patient=patient, state__in=(State.ACTIVE, State.COMPLETED))
+        mine = Enrollment.objects.filter(wanted, concerned, patient=patient)
         abouts = [f"caregap:{pk}" for pk in mine.values_list("gap_id", flat=True)]
         if not abouts:
             return 0
         ended = _end(mine, why)
+        if why in Enrollment.ANSWERS:
+            over = mine.filter(gap__in=_still_due(patient))
+            ended += over.update(state=State.ENDED, why=why, ended_at=clock.now())
         automatic = Message.objects.unsent().filter(patient=patient, stream__campaign__isnull=False)
         message_actions.suppress(automatic.filter(about__in=abouts), f"{Why(why).label}.")
         if why in CALL_OUTCOMES:
@@ -144,6 +154,10 @@ def end_for_patient(patient: Patient, why: str, *, by: User | str, gap: CareGap 
         if ended:
             record(by, "campaign.end", patient, patient_id=patient.pk, why=str(why), ended=ended)
     return ended
+
+
+def _still_due(patient: Patient) -> QuerySet[CareGap]:
+    return CareGap.objects.filter(patient=patient, status__in=STILL_DUE)
 
 
 def _end(enrollments: QuerySet[Enrollment], why: str) -> int:

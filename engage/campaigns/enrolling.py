@@ -32,9 +32,11 @@ from engage.messaging import templates
 from engage.messaging.models import Message
 from engage.patients import reach
 from engage.patients.models import ContactPoint
+from engage.worklist.models import Reason, Task
 
 CHUNK = 100_000  # care-gap ids in one statement and one transaction
 MOST_TEXTS, MOST_TEXTS_DAYS = 4, 90  # about one gap (domain-facts §2.3)
+DECIDED_FIRST = (Reason.CHECK_DECEASED, Reason.OPT_OUT_DOUBT)  # while such a task is open no program goes on
 Why = Enrollment.Why
 Progress = Callable[[int], None]
 
@@ -64,10 +66,16 @@ def judged(gaps: QuerySet[CareGap], campaign: Campaign) -> QuerySet[Any]:
     usable = points.filter(reach.usable_number(), state__in=reach.WORKING)
     granted, revoked = ContactPoint.Permission.GRANTED, ContactPoint.Permission.REVOKED
     opted_out = points.filter(Q(sms_consent=revoked) | Q(state=ContactPoint.State.OPTED_OUT))
-    elsewhere = Enrollment.objects.active().filter(gap=OuterRef("pk")).exclude(campaign=campaign.pk or 0)
+    mine = Enrollment.objects.filter(gap=OuterRef("pk"))
+    answered = mine.filter(
+        state=Enrollment.State.ENDED, why__in=Enrollment.ANSWERS, ended_at__gte=OuterRef("period_start")
+    )
+    elsewhere = mine.active().exclude(campaign=campaign.pk or 0)
     reasons = [
         When(patient__deceased=True, then=Value(Why.DECEASED.value)),
         When(patient__confidential=True, then=Value(Why.CONFIDENTIAL.value)),
+        When(patient__in=undecided().values("patient"), then=Value(Why.UNDECIDED.value)),
+        When(Exists(answered), then=Value(Why.SETTLED.value)),
         When(~Q(patient__language__in=approved_languages(campaign)), then=Value(Why.NO_LANGUAGE.value)),
         When(Exists(elsewhere), then=Value(Why.OTHER_CAMPAIGN.value)),
         When(Q(texts_lately__gte=MOST_TEXTS), then=Value(Why.RECENT.value)),
@@ -78,6 +86,11 @@ def judged(gaps: QuerySet[CareGap], campaign: Campaign) -> QuerySet[Any]:
     return gaps.alias(texts_lately=texts_lately()).annotate(
         why=Case(*reasons, default=Value(Why.NO_NUMBER.value), output_field=CharField())
     )
+
+
+def undecided() -> QuerySet[Task]:
+    """Open tasks in which staff must decide whether the patient may be written to at all."""
+    return Task.objects.open().filter(reason__in=DECIDED_FIRST, patient__isnull=False)
 
 
 def texts_lately() -> Coalesce:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from engage.accounts.models import Clinic
 from engage.audit.models import record
@@ -104,10 +105,14 @@ def take_in(campaign: Campaign, progress: Progress | None = None) -> dict[str, i
 
 
 def reopened(campaign: Campaign) -> int:
-    """Enrollments that ended with their gap go on when it is open again (the record was corrected, a delay is over)."""
+    """Enrollments that ended with their gap go on when it is open again (the record was corrected, a delay is over).
+
+    Not while another campaign has taken the gap on meanwhile.
+    """
     ended = Enrollment.objects.filter(campaign=campaign, state=State.ENDED, why=Why.GAP_CLOSED)
-    again = ended.filter(gap__status=CareGap.Status.OPEN, patient__deceased=False).values("pk")
-    return Enrollment.objects.filter(pk__in=again).update(
+    elsewhere = Enrollment.objects.active().filter(gap=OuterRef("gap"))
+    again = ended.filter(~Exists(elsewhere), gap__status=CareGap.Status.OPEN, patient__deceased=False)
+    return Enrollment.objects.filter(pk__in=again.values("pk")).update(
         state=State.ACTIVE, why="", ended_at=None, due_at=clock.now()
     )
 

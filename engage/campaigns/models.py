@@ -84,8 +84,9 @@ class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
 class Enrollment(models.Model):
     """One patient's gap in one campaign.
 
-    active → completed (all touches made) | ended (why)
+    active → completed (all touches made) | ended (why);  completed → ended (an answer)
     left_out (why) → active, when the reason has gone;  ended (gap_closed) → active, when the gap is open again
+    An answer (replied, declined, staff) counts for every campaign about that gap, in the gap's measurement period.
     """
 
     class State(models.TextChoices):
@@ -111,6 +112,10 @@ class Enrollment(models.Model):
         RECENT = "recent", "Reached for this gap too often lately"
         NO_LANGUAGE = "no_language", "No approved wording in the patient's language"
         CANNOT_TEXT = "cannot_text", "Texts are not possible"
+        SETTLED = "settled", "Has answered about this gap, or staff settled it"
+        UNDECIDED = "undecided", "A report of death or a wish to stop waits for staff"
+
+    ANSWERS = (Why.REPLIED, Why.DECLINED, Why.STAFF)
 
     # No index of their own: those below begin with the same columns, and a launch writes a row into each.
     campaign = models.ForeignKey(

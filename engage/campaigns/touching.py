@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from engage.campaigns import cadence, enrolling
 from engage.campaigns.actions import message_key
@@ -94,9 +94,16 @@ def save(rows: list[Enrollment]) -> None:
 
 
 def due(limit: int | None = None) -> QuerySet[Enrollment]:
-    """Enrollments with a touch to make now, in running campaigns only; locked, skipping what another run holds."""
+    """Enrollments with a touch to make now, in running campaigns only; locked, skipping what another run holds.
+
+    Those about whom staff must first decide something wait.
+    """
+    waits = enrolling.undecided().filter(patient=OuterRef("patient"))
     ready = Enrollment.objects.active().filter(
-        due_at__lte=clock.now(), campaign__state=Campaign.State.RUNNING, gap__status=CareGap.Status.OPEN
+        ~Exists(waits),
+        due_at__lte=clock.now(),
+        campaign__state=Campaign.State.RUNNING,
+        gap__status=CareGap.Status.OPEN,
     )
     if connection.features.has_select_for_update_skip_locked:
         ready = ready.select_for_update(skip_locked=True, of=("self",))

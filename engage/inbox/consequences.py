@@ -282,9 +282,11 @@ def stop_nudging(heard: Heard) -> None:
 
 
 ENROLLED = Fixed(
-    lambda patient: Enrollment.objects.filter(
-        patient_id=patient, state__in=(Enrollment.State.ACTIVE, Enrollment.State.COMPLETED)
-    ).values_list("pk")[:1]
+    lambda patient: (
+        Enrollment.objects.filter(patient_id=patient)
+        .exclude(state=Enrollment.State.LEFT_OUT)
+        .values_list("pk")[:1]
+    )
 )
 
 

@@ -6,7 +6,7 @@ from django.db import DatabaseError, connection
 from engage.audit.models import AuditEvent
 from engage.campaigns import actions, jobs
 from engage.campaigns.models import Campaign, Enrollment, Touch
-from engage.caregaps.models import Closure
+from engage.caregaps.models import CareGap, Closure
 from engage.messaging.actions import queue
 from engage.messaging.models import Lane, Message, Template
 from engage.patients.models import ContactPoint
@@ -155,6 +155,26 @@ class EndForPatientTests(CampaignCase):
         )
         assert actions.end_for_patient(self.patient, "deceased", by="system:import") == 0
         assert Task.objects.get().outcome == "deceased"
+
+    def test_an_answer_counts_where_outreach_had_ended_of_itself(self):
+        for state, why, status in (
+            ("completed", "", "open"),
+            ("ended", "gap_closed", "deferred"),
+            ("ended", "campaign_stopped", "open"),
+        ):
+            with self.subTest(f"{state} {why}"):
+                Enrollment.objects.filter(gap=self.gap).update(state=state, why=why, ended_at=NOON)
+                CareGap.objects.filter(pk=self.gap.pk).update(status=status)
+                with self.later(days=1):
+                    assert actions.end_for_patient(self.patient, "declined", by="patient", gap=self.gap) == 1
+                row = self.enrollment()
+                assert (row.state, row.why, row.ended_at) == ("ended", "declined", NOON + timedelta(days=1))
+
+    def test_what_was_done_stays_done(self):
+        Enrollment.objects.filter(gap=self.gap).update(state="ended", why="gap_closed")
+        CareGap.objects.filter(pk=self.gap.pk).update(status="closed")
+        assert actions.end_for_patient(self.patient, "replied", by="patient", gap=self.gap) == 0
+        assert self.enrollment().why == "gap_closed"
 
     def test_repeated_it_does_nothing(self):
         actions.end_for_patient(self.patient, "replied", by="patient")

@@ -8,6 +8,7 @@ from engage.campaigns.models import Campaign, Enrollment
 from engage.caregaps.models import CareGap
 from engage.messaging.models import Message, Template
 from engage.patients.models import ContactPoint, Patient
+from engage.worklist.actions import open_task
 from engage.worklist.models import Task
 from tests.base import NOON
 from tests.campaigns.base import CampaignCase
@@ -94,6 +95,38 @@ class WhyTests(CampaignCase):
         other = self.make_campaign("Other")
         Enrollment.objects.create(campaign=other, gap=self.gap, patient=self.patient, clinic=self.clinic)
         self.left_out(Why.OTHER_CAMPAIGN)
+
+    def answered(self, why: str, at=NOON - timedelta(days=20), state="ended") -> None:
+        other = self.make_campaign("Other")
+        Enrollment.objects.create(
+            campaign=other, gap=self.gap, patient=self.patient, clinic=self.clinic, state=state, why=why, ended_at=at
+        )  # fmt: skip
+
+    def test_answered_already_in_another_campaign(self):
+        for why in (Why.REPLIED, Why.DECLINED, Why.STAFF):
+            with self.subTest(why):
+                Enrollment.objects.all().delete()
+                self.answered(why)
+                self.left_out(Why.SETTLED)
+
+    def test_a_new_year_may_ask_anew(self):
+        self.answered(Why.DECLINED, at=NOON - timedelta(days=100))
+        assert counts.preview(self.campaign).reached == 1
+
+    def test_another_campaign_that_ended_without_an_answer_is_none(self):
+        self.answered(Why.CAMPAIGN_STOPPED)
+        assert counts.preview(self.campaign).reached == 1
+
+    def test_staff_must_decide_first(self):
+        for reason in ("check_deceased", "opt_out_doubt"):
+            with self.subTest(reason):
+                Enrollment.objects.all().delete()
+                task = open_task(
+                    reason=reason, summary="x", about="conversation:1", due_at=NOON, clinic=self.clinic, patient=self.patient
+                )  # fmt: skip
+                self.left_out(Why.UNDECIDED)
+                Task.objects.filter(pk=task.pk).update(state="done", outcome="not_significant")
+                assert enrolling.readmit(self.campaign) == 1
 
     def test_reached_too_often_lately(self):
         for n in range(4):

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -6,9 +6,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from engage.campaigns import actions, jobs, touching
+from engage.campaigns import actions, jobs, starters, touching
 from engage.campaigns.models import Campaign, Enrollment, Touch
+from engage.caregaps import actions as gap_actions
 from engage.caregaps.models import CareGap
+from engage.inbox.actions import receive
 from engage.messaging.actions import pause_stream
 from engage.messaging.models import Message, Template
 from engage.patients.models import ContactPoint, Patient
@@ -212,6 +214,73 @@ class EndsTests(CampaignCase):
         self.campaign.refresh_from_db()
         assert (self.campaign.state, self.campaign.ended_at) == ("finished", NOON)
         assert self.enrollment().state == "completed"
+
+
+class AnswerTests(CampaignCase):
+    """What the patient has answered counts for every campaign, until staff have dealt with it or a new year asks anew."""
+
+    def setUp(self) -> None:
+        self.second = self.make_campaign("Second")
+        self.launch()
+        actions.start(self.second, self.administrator)
+        jobs.advance(None)
+        self.accepted(self.texts().get())
+
+    def hear(self, body: str) -> None:
+        receive(sid=f"SM{'0' * 32}", address="+16175550142", to="+15550100000", body=body, raw={})
+
+    def ends(self) -> list[tuple[str, str]]:
+        return [(e.state, e.why) for e in (self.enrollment(), self.enrollment(campaign=self.second))]
+
+    def later_texts(self) -> int:
+        for days in (2, 4, 31):
+            with self.later(days=days):
+                jobs.advance(None)
+        return self.texts().filter(direction="out").count() - 1
+
+    def test_after_an_answer_no_other_campaign_asks_about_the_gap(self):
+        for body, why in (
+            ("No thanks, not interested in the screening", "declined"),
+            ("Can the nurse call me about this?", "replied"),
+        ):
+            with self.subTest(body):
+                with self.later(days=1):
+                    self.hear(body)
+                assert self.later_texts() == 0
+                assert self.ends() == [("ended", why), ("left_out", "settled")]
+                Message.objects.heard().delete()
+                Enrollment.objects.filter(campaign=self.campaign).update(state="active", why="")
+
+    def test_declined_while_put_off_it_does_not_go_on(self):
+        with self.later(days=1):
+            gap_actions.defer(self.gap, date(2026, 4, 3), "in April", self.coordinator)
+            jobs.advance(None)
+            self.hear("Actually no, I do not want this screening")
+        CareGap.objects.update(status="open", deferred_until=None)
+        assert self.later_texts() == 0
+        assert self.ends() == [("ended", "declined"), ("left_out", "settled")]
+
+    def test_a_death_that_was_reported_holds_every_campaign(self):
+        starters.ensure_templates("supervisor", ("CMS125",))
+        breast, gap = self.make_campaign("Breast", measure="CMS125"), self.make_gap(self.patient, "CMS125")
+        with self.later(days=1):
+            self.hear("My mother Ana passed away last Tuesday")
+            actions.start(breast, self.administrator)
+        assert self.later_texts() == 0
+        row = self.enrollment(gap, breast)
+        assert (row.state, row.why) == ("left_out", "undecided")
+        Enrollment.objects.filter(pk=row.pk).update(state="active", why="", due_at=NOON)
+        assert self.later_texts() == 0
+        assert not self.texts(gap).exists()
+        Task.objects.update(state="done", outcome="not_significant")
+        with self.later(days=31):
+            assert jobs.advance(None)["text"] == 1
+
+    def test_reopened_it_does_not_run_beside_the_campaign_that_took_over(self):
+        Enrollment.objects.filter(campaign=self.campaign).update(state="ended", why="gap_closed")
+        Enrollment.objects.filter(campaign=self.second).update(state="active", why="", due_at=NOON)
+        jobs.advance(None)
+        assert self.ends() == [("ended", "gap_closed"), ("active", "")]
 
 
 class PoisonTests(CampaignCase):

@@ -130,7 +130,7 @@ def message_key(enrollment: Enrollment, position: int) -> str:
 def end_for_patient(patient: Patient, why: str, *, by: User | str, gap: CareGap | None = None) -> int:
     """Ends outreach to a patient, for one gap or for all; the number of enrollments ended.
 
-    `why` is an Enrollment.Why. Their unsent campaign texts are suppressed; messages that staff wrote stay. An answer
+    `why` is an Enrollment.Why. Their campaign texts are suppressed, or not tried again; what staff wrote stays. An answer
     (Enrollment.ANSWERS) is also kept where all touches were made, the gap is put off or the campaign was stopped.
     """
     wanted = Q(gap=gap) if gap else Q()
@@ -146,7 +146,7 @@ def end_for_patient(patient: Patient, why: str, *, by: User | str, gap: CareGap 
         if why in Enrollment.ANSWERS:
             over = mine.filter(gap__in=_still_due(patient))
             ended += over.update(state=State.ENDED, why=why, ended_at=clock.now())
-        automatic = Message.objects.unsent().filter(patient=patient, stream__campaign__isnull=False)
+        automatic = Message.objects.filter(patient=patient, stream__campaign__isnull=False)
         message_actions.suppress(automatic.filter(about__in=abouts), f"{Why(why).label}.")
         if why in CALL_OUTCOMES:
             note = f"{Why(why).label}."

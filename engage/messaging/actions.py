@@ -28,6 +28,7 @@ BROKEN = ("empty", "too_long", "unprintable", "no_transport")
 STOPPED_WORDS = "What it belongs to was stopped."
 State = Message.State
 UNDER_WAY = (State.SENDING, State.IN_DOUBT, State.NEEDS_REVIEW)
+WITH_CARRIER = (State.ACCEPTED, State.SENT)  # may fail yet, and would then be tried once more
 
 
 class MessageError(ValueError):
@@ -185,10 +186,10 @@ def state_for(verdict: policy.Verdict) -> State:
 
 
 def suppress(messages: QuerySet[Message], why: str) -> int:
-    """Takes back what has not left, and keeps what is under way from being tried again; how many were taken back."""
+    """Takes back what has not left, and keeps from being tried again what has; how many were taken back."""
     rows, why = messages.filter(direction=Message.Direction.OUT), why[:300]
     with transaction.atomic():
-        rows.filter(state__in=UNDER_WAY).update(withdrawn=why)
+        rows.filter(state__in=(*UNDER_WAY, *WITH_CARRIER)).update(withdrawn=why)
         return rows.filter(state__in=Message.UNSENT).update(
             state=State.SUPPRESSED, state_reason=why, done_at=clock.machine_now()
         )
@@ -257,15 +258,16 @@ def cancel_stream(stream: Stream, why: str = STOPPED_WORDS) -> int:
     with transaction.atomic():
         Stream.objects.filter(pk=stream.pk).update(state=Stream.State.CANCELLED)
         stream.refresh_from_db()
-        return suppress(Message.objects.filter(stream=stream), why)
+        # Most of a large campaign may be with the carrier: the gate lets nothing of a cancelled stream be tried again.
+        return suppress(Message.objects.filter(stream=stream).exclude(state__in=WITH_CARRIER), why)
 
 
 def again(message: Message, not_before: datetime, *, key: str = "") -> Message | None:
-    """The same words once more, later, after a failure that passes; None when that was the second try.
+    """The same words once more, later, after a failure that passes; None when that was the second try or it was withdrawn.
 
     Goes through the gate like any other message. Under a `key` of its own it is no second try.
     """
-    if not key and message.key.endswith(":again"):
+    if message.withdrawn or (not key and message.key.endswith(":again")):
         return None
     lasts = message.expires_at - message.created_at if message.expires_at else OF_USE[Lane(message.lane)]
     return queue(

@@ -143,6 +143,15 @@ class EndForPatientTests(CampaignCase):
         letter.refresh_from_db()
         assert letter.state == "queued"
 
+    def test_what_is_under_way_or_with_the_carrier_is_not_sent_again(self):
+        for state in ("sending", "in_doubt", "needs_review", "accepted", "sent"):
+            with self.subTest(state):
+                Enrollment.objects.update(state="active", why="")
+                Message.objects.update(state=state, withdrawn="")
+                actions.end_for_patient(self.patient, "declined", by="patient")
+                text = self.texts().get()
+                assert (text.state, text.withdrawn) == (state, "The patient declined.")
+
     def test_the_call_that_waited_is_closed_even_after_the_last_touch(self):
         Enrollment.objects.update(state="completed")
         open_task(

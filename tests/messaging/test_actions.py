@@ -111,6 +111,16 @@ class Suppressing(CastTestCase):
         self.message.refresh_from_db()
         assert self.message.withdrawn == "The care gap was closed."
 
+    def test_what_the_carrier_has_is_not_tried_again_either(self):
+        for state in (State.ACCEPTED, State.SENT):
+            with self.subTest(state):
+                Message.objects.update(state=state, withdrawn="")
+                assert actions.suppress_about("caregap:1", "The care gap was closed.") == 0
+                self.message.refresh_from_db()
+                assert (self.message.state, self.message.withdrawn) == (state, "The care gap was closed.")
+                assert actions.again(self.message, clock.now()) is None
+        assert Message.objects.count() == 1
+
     def test_an_opt_out_spares_the_crisis_reply_and_its_own_confirmation(self):
         heard = Message.objects.create(
             direction="in",

@@ -79,6 +79,7 @@ def judged(gaps: QuerySet[CareGap], campaign: Campaign) -> QuerySet[Any]:
         When(~Q(patient__language__in=approved_languages(campaign)), then=Value(Why.NO_LANGUAGE.value)),
         When(Exists(elsewhere), then=Value(Why.OTHER_CAMPAIGN.value)),
         When(Q(texts_lately__gte=MOST_TEXTS), then=Value(Why.RECENT.value)),
+        When(Exists(reach.stopped().filter(patient=OuterRef("patient"))), then=Value(Why.OPTED_OUT.value)),
         When(Exists(usable.filter(sms_consent=granted)), then=Value("")),
         When(Exists(opted_out), then=Value(Why.OPTED_OUT.value)),
         When(Exists(usable), then=Value(Why.NO_CONSENT.value)),

@@ -214,6 +214,10 @@ def consent(message: Message, evidence: Evidence) -> Found | None:
         return _despite_opt_out(message, evidence)
     if message.safety:
         return _once(message, evidence) or Found("consent", "The patient has just written.")
+    if is_automated(message) and evidence.opted_out("", message.channel, message.patient_id):
+        return refused(
+            "consent", "opted_out", "The patient opted out on another number: a person must decide."
+        )
     if given == ContactPoint.Permission.GRANTED:
         return Found("consent", "Consent is on record.")
     if not is_automated(message) and message.address in evidence.heard:

@@ -4,11 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db import connection
 
 from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message
 from engage.messaging.rows import Row, Statement, among, ask_all, moment, several, stored
+from engage.patients import reach
 from engage.patients.models import Consent
 
 LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
@@ -29,8 +33,8 @@ COUNTED = (
 )
 # A phone in a record is a permission, but never takes back what the number's owner has said.
 CONSENTS = (
-    "SELECT address, channel, patient_id, decision FROM patients_consent"
-    " WHERE address {among} AND NOT (source = %s AND decision = %s) ORDER BY id"
+    "SELECT address, channel, patient_id, decision, id FROM patients_consent"
+    " WHERE address {among} AND NOT (source = %s AND decision = %s)"
 )
 ON_RECORD = (str(Consent.Source.EHR), str(Consent.Decision.GRANTED))
 CONVERSATIONS = (
@@ -66,6 +70,7 @@ class Evidence:
     """Facts for the messages it was read for; `admit` adds what the same batch sends, so that it counts too."""
 
     now: datetime
+    # What was said about numbers; of "" by patients who ended texts on any number of their own.
     revoked: dict[tuple[str, str], list[tuple[int | None, str]]] = field(default_factory=dict)
     touches: dict[int, list[Touch]] = field(default_factory=lambda: defaultdict(list))
     said: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
@@ -101,7 +106,7 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     day, long_ago = stored(now - timedelta(hours=24)), stored(now - LOOK_BACK)
     consents, conversations, touches = ask_all(
         [
-            Statement(CONSENTS.format(among=among("text")), [addresses, *ON_RECORD]),
+            _all_consents(addresses, patients),
             Statement(CONVERSATIONS.format(among=among("text")), [addresses, day, day]),
             Statement(TOUCHES.format(among=among()), [patients, long_ago]),
         ]
@@ -112,8 +117,23 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     return found
 
 
+def _all_consents(addresses: Any, patients: Any) -> Statement:
+    stopped, values = _stopped(connection.vendor)
+    sql = f"{CONSENTS.format(among=among('text'))} UNION ALL {stopped} ORDER BY id"
+    return Statement(sql, [addresses, *ON_RECORD, *values, patients])
+
+
+@cache
+def _stopped(vendor: str) -> tuple[str, tuple[Any, ...]]:
+    """Rows as those of CONSENTS, with "" for the address."""
+    sql, values = reach.stopped().order_by().values_list("patient_id").query.sql_with_params()
+    rows = f'{sql} AND "patients_contactpoint"."patient_id" {among()}'
+    plain = tuple(str(value) if isinstance(value, str) else value for value in values)
+    return f"SELECT '', 'sms', patient_id, 'revoked', 0 FROM ({rows}) AS stopped", plain  # noqa: S608
+
+
 def _consents(found: Evidence, rows: Iterable[Row]) -> None:
-    for address, channel, patient, decision in rows:
+    for address, channel, patient, decision, _ in rows:
         found.revoked.setdefault((address, channel), []).append((patient, decision))
 
 

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from engage.patients.models import Channel, ContactPoint, Patient
+from engage.patients.models import Channel, Consent, ContactPoint, Patient
 
 State, Permission = ContactPoint.State, ContactPoint.Permission
 WORKING = (State.ACTIVE, State.SUSPECT)
@@ -29,6 +29,29 @@ def can_text() -> Q:
         Q(system=ContactPoint.System.PHONE, state__in=WORKING, sms_consent=Permission.GRANTED)
         & usable_number()
     )
+
+
+def stopped() -> QuerySet[ContactPoint]:
+    """Numbers, still the patient's own, on which the patient or the carrier ended texts: no program goes on to another one.
+
+    What staff noted of one number alone is not meant, nor what ended before the patient, or staff for the patient, gave
+    a permission anew on any of their numbers.
+    """
+    who = OuterRef(OuterRef("patient"))
+    own = ContactPoint.objects.filter(patient=OuterRef(who)).values("value")
+    given = Consent.objects.filter(address__in=own, channel=Channel.SMS, decision=Consent.Decision.GRANTED)
+    # Not "nobody's or theirs", for which SQLite would look by the patient.
+    anew = given.exclude(~Q(patient=who), patient__isnull=False).exclude(source=Consent.Source.EHR)
+    anew = anew.filter(at__gte=OuterRef("at"), pk__gt=OuterRef("pk"))
+    said = Q(source__in=(Consent.Source.PATIENT_TEXT, Consent.Source.PROVIDER))
+    said |= Q(
+        source=Consent.Source.STAFF, evidence__startswith="conversation:"
+    )  # a person read it in a reply
+    ended = Consent.objects.filter(
+        said, ~Exists(anew), address=OuterRef("value"), channel=Channel.SMS, decision=Consent.Decision.REVOKED
+    )  # fmt: skip
+    points = ContactPoint.objects.exclude(state__in=(State.OLD, State.WRONG_PERSON)).exclude(value="")
+    return points.filter(Exists(ended), system=ContactPoint.System.PHONE, sms_consent=Permission.REVOKED)
 
 
 def can_reach() -> Q:

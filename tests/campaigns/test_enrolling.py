@@ -7,6 +7,7 @@ from engage.campaigns import actions, counts, enrolling, jobs
 from engage.campaigns.models import Campaign, Enrollment
 from engage.caregaps.models import CareGap
 from engage.messaging.models import Message, Template
+from engage.patients.actions import record_consent
 from engage.patients.models import ContactPoint, Patient
 from engage.worklist.actions import open_task
 from engage.worklist.models import Task
@@ -90,6 +91,15 @@ class WhyTests(CampaignCase):
             patient=self.patient, system="phone", rank=2, value="+16175550143", sms_consent="granted"
         )
         assert counts.preview(self.campaign).reached == 1
+
+    def test_a_second_number_does_not_reach_after_a_stop_on_the_first(self):
+        ContactPoint.objects.create(
+            patient=self.patient, system="phone", rank=2, value="+16175550143", sms_consent="granted"
+        )
+        record_consent(address="+16175550142", channel="sms", decision="revoked", source="patient_text")
+        self.left_out(Why.OPTED_OUT)
+        record_consent(address="+16175550143", channel="sms", decision="granted", source="staff")
+        assert enrolling.readmit(self.campaign) == 1
 
     def test_already_in_another_campaign_for_the_gap(self):
         other = self.make_campaign("Other")

@@ -11,6 +11,7 @@ from engage.campaigns.models import Campaign, Enrollment, Touch
 from engage.caregaps import actions as gap_actions
 from engage.caregaps.models import CareGap
 from engage.inbox.actions import receive
+from engage.messaging import errors
 from engage.messaging.actions import pause_stream
 from engage.messaging.models import Message, Template
 from engage.patients.models import ContactPoint, Patient
@@ -162,6 +163,18 @@ class EndsTests(CampaignCase):
             jobs.advance(None)
         assert (self.enrollment().state, self.enrollment().why) == ("ended", "opted_out")
         assert not Task.objects.exists()
+
+    def test_after_the_carriers_opt_out_no_other_number_is_tried(self):
+        ContactPoint.objects.create(
+            patient=self.patient, system="phone", rank=2, value="+16175550143", sms_consent="granted"
+        )
+        self.launch()
+        text = self.texts().get()
+        self.accepted(text, "failed")
+        errors.take_effect(text, "21610")
+        with self.later(days=3):
+            assert jobs.advance(None) == {"refused": 1}
+        assert (self.enrollment().state, self.enrollment().why) == ("ended", "opted_out")
 
     def test_a_dead_number_brings_the_call_forward(self):
         self.launch()

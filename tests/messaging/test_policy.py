@@ -188,6 +188,47 @@ class Consents(Gate):
         record_consent(address=NUMBER, channel="sms", decision="granted", source="patient_text")
         assert self.verdict(patient=other).allowed
 
+    def test_a_stop_on_one_number_is_none_for_programs_to_take_to_another(self):
+        second = ContactPoint.objects.create(
+            patient=self.patient, system="phone", rank=2, raw="2", value="+16175550143", sms_consent="granted"
+        )
+        to_second = {"contact_point": second, "address": second.value}
+        for source, evidence in (
+            ("patient_text", "message:1"), ("provider", "message:1"), ("staff", "conversation:1"),
+        ):  # fmt: skip
+            with self.subTest(source):
+                record_consent(
+                    address=NUMBER, channel="sms", decision="revoked", source=source, evidence=evidence
+                )
+                self.assert_refused(self.verdict(**to_second), "opted_out")
+                assert self.verdict(author=self.nurse, lane=Lane.STAFF, **to_second).allowed
+                record_consent(
+                    address=second.value, channel="sms", decision="granted", source="staff", patient=self.patient
+                )  # fmt: skip
+                assert self.verdict(**to_second).allowed  # a person has decided
+
+    def test_a_stop_on_a_number_that_is_not_theirs_or_told_of_that_number_alone_leaves_the_other(self):
+        second = ContactPoint.objects.create(
+            patient=self.patient, system="phone", rank=2, raw="2", value="+16175550143", sms_consent="granted"
+        )
+        to_second = {"contact_point": second, "address": second.value}
+        record_consent(
+            address=NUMBER, channel="sms", decision="revoked", source="staff", evidence="Not at work"
+        )
+        assert self.verdict(**to_second).allowed
+        record_consent(address=NUMBER, channel="sms", decision="revoked", source="patient_text")
+        for state in ("old", "wrong_person"):
+            ContactPoint.objects.filter(value=NUMBER).update(state=state)
+            assert self.verdict(**to_second).allowed, state
+        ContactPoint.objects.filter(value=NUMBER).update(state="active")
+        self.assert_refused(self.verdict(**to_second), "opted_out")
+        record_consent(address=second.value, channel="sms", decision="granted", source="ehr")
+        other = self.make_patient("Juan", "Rivera", second.value)
+        record_consent(address=second.value, channel="sms", decision="granted", source="staff", patient=other)
+        self.assert_refused(self.verdict(**to_second), "opted_out")
+        record_consent(address=NUMBER, channel="sms", decision="granted", source="patient_text")
+        assert self.verdict(**to_second).allowed
+
     def test_after_an_opt_out_one_confirmation_and_the_crisis_answer(self):
         record_consent(address=NUMBER, channel="sms", decision="revoked", source="patient_text")
         heard = self.heard(hours=0)

@@ -31,11 +31,13 @@ UNSETTLED = (
     Message.State.NEEDS_REVIEW,
 )
 LOOK_AGAIN = timedelta(hours=4)  # when the text before is still waiting to go
+# The gap's closure takes a text back, so it is of use for long: the caps, a pause or a slow sender must not outlast it.
+OF_USE = timedelta(days=90)
 AFTER_FAULT = timedelta(hours=1)  # when making a touch failed: it must not hold up the others
 CALL_WITHIN = 2  # working days
 State = Enrollment.State
 Why = Enrollment.Why
-CHANGED = ("position", "due_at", "state", "why", "ended_at")
+CHANGED = ("position", "round", "due_at", "state", "why", "ended_at")
 # The gate's refusals as the reason an enrollment ends; anything else: texts are not possible.
 ENDS = {
     "opted_out": Why.OPTED_OUT,
@@ -68,6 +70,7 @@ class Batch:
     rows: list[Enrollment]
     touches: dict[int, list[Touch]]  # campaign → its cadence
     waiting: dict[str, datetime | None]  # key of a text that has not left → the moment before which it cannot
+    too_old: set[str]  # keys of texts that never left
     wording: dict[WordingKey, Template | None]
     texts: list[Turn] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
@@ -115,13 +118,17 @@ def read(rows: list[Enrollment]) -> Batch:
     touches: dict[int, list[Touch]] = {e.campaign_id: [] for e in rows}
     for touch in Touch.objects.filter(campaign__in=touches).order_by("position"):
         touches[touch.campaign_id].append(touch)
-    return Batch(rows, touches, unsettled(rows), wording_for(rows, touches))
+    waiting, too_old = unsettled(rows)
+    return Batch(rows, touches, waiting, too_old, wording_for(rows, touches))
 
 
-def unsettled(rows: Sequence[Enrollment]) -> dict[str, datetime | None]:
+def unsettled(rows: Sequence[Enrollment]) -> tuple[dict[str, datetime | None], set[str]]:
+    """Of the texts before: those that have not left with the moment before which they cannot, and those that never will."""
     keys = [message_key(e, e.position - back) for e in rows for back in (1, 2) if e.position > back]
-    waiting = Message.objects.filter(key__in=keys, state__in=UNSETTLED)
-    return dict(waiting.values_list("key", "not_before"))
+    found = Message.objects.filter(key__in=keys, state__in=(*UNSETTLED, Message.State.EXPIRED))
+    states = list(found.values_list("key", "state", "not_before"))
+    too_old = {key for key, state, _ in states if state == Message.State.EXPIRED}
+    return {key: moment for key, _, moment in states if key not in too_old}, too_old
 
 
 def wording_for(
@@ -142,7 +149,12 @@ def wording_key(touch: Touch, enrollment: Enrollment) -> WordingKey:
 
 
 def take_turn(batch: Batch, enrollment: Enrollment) -> str:
-    """Makes the touch that is due, or drafts its text; what happened, as a word to count, "" when that is open."""
+    """Makes the touch that is due, or drafts its text; what happened, as a word to count, "" when that is open.
+
+    A text before it that grew too old before it could go is made anew first.
+    """
+    if message_key(enrollment, enrollment.position - 1) in batch.too_old:
+        enrollment.position, enrollment.round = enrollment.position - 1, enrollment.round + 1
     ahead = [t for t in batch.touches[enrollment.campaign_id] if t.position >= enrollment.position]
     if not ahead:
         complete(enrollment)
@@ -174,6 +186,7 @@ def draft(enrollment: Enrollment, template: Template) -> Message:
         about=enrollment.gap.about,
         language=template.language,
         template=template,
+        expires_at=clock.now() + OF_USE,
         clinic=patient.clinic,
     )
 

@@ -7,7 +7,10 @@ from django.test import override_settings
 from engage.campaigns import actions, jobs, starters
 from engage.campaigns.models import Campaign, Enrollment
 from engage.caregaps.models import CareGap
+from engage.lib import clock
 from engage.messaging.models import Message
+from engage.messaging.outbox import ALL_LANES, claim
+from engage.messaging.stops import Stops
 from tests.base import NOON, CastTestCase
 
 
@@ -27,6 +30,12 @@ def make_gap(patient, measure="CMS130", **more) -> CareGap:
         "due_since": date(2026, 1, 1),
     } | more
     return CareGap.objects.create(patient=patient, measure=measure, **fields)
+
+
+def looked() -> Stops:
+    stops = Stops()
+    stops.read()
+    return stops
 
 
 class CampaignCase(CastTestCase):
@@ -65,6 +74,14 @@ class CampaignCase(CastTestCase):
     def accepted(self, message: Message, state="delivered") -> None:
         """As if the carrier had taken it when it was made."""
         Message.objects.filter(pk=message.pk).update(state=state, accepted_at=message.created_at)
+
+    def deliver(self) -> int:
+        """What may go now goes and arrives; how many texts."""
+        gone = 0
+        while (batch := claim(ALL_LANES, looked())).judged:
+            sent = Message.objects.filter(pk__in=[p.message_id for p in batch.parcels])
+            gone += sent.update(state="delivered", accepted_at=clock.now())
+        return gone
 
     def later(self, days: float = 0, hours: float = 0):
         """Business time so much after noon of the cast's day."""

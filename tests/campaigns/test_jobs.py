@@ -128,6 +128,49 @@ class CadenceTests(CampaignCase):
         assert self.enrollment().due_at == NOON + timedelta(days=7) - timedelta(hours=1)
 
 
+class WaitingTests(CampaignCase):
+    """What must wait goes later, but goes."""
+
+    def test_five_gaps_at_once_wait_for_one_another(self):
+        measures = ("CMS130", "CMS125", "CMS124", "CMS122", "CMS165")
+        starters.ensure_templates("supervisor", measures)
+        gaps = [self.gap] + [self.make_gap(self.patient, measure) for measure in measures[1:]]
+        campaigns = [self.campaign] + [self.make_campaign(m, measure=m) for m in measures[1:]]
+        for campaign in campaigns:
+            actions.start(campaign, self.administrator)
+        jobs.advance(None)
+        for days in range(60):
+            with self.later(days=days):
+                touching.make_due_touches()
+                self.deliver()
+        assert [self.texts(gap).filter(state="delivered").count() for gap in gaps] == [2] * 5
+        assert Message.objects.count() == 10
+        assert Task.objects.filter(reason="call").count() == 5
+
+    def test_a_pause_makes_no_text_too_old(self):
+        self.launch()
+        actions.pause(self.campaign, self.administrator)
+        with self.later(days=8):
+            actions.resume(self.campaign, self.administrator)
+            assert self.deliver() == 1
+
+    def test_a_text_that_grew_too_old_is_made_anew(self):
+        self.launch()
+        with self.later(days=91):
+            assert self.deliver() == 0
+            assert self.texts().get().state == "expired"
+            assert jobs.advance(None) == {"text": 1}
+            assert self.deliver() == 1
+        row = self.enrollment()
+        assert (row.position, row.round) == (2, 2)
+        assert self.texts().last().key == f"campaign:{self.campaign.pk}:{self.gap.pk}:1:2"
+        with self.later(days=96):
+            assert jobs.advance(None) == {"text": 1}
+            assert self.deliver() == 1
+        assert self.enrollment().position == 3
+        assert self.texts().count() == 3
+
+
 class EndsTests(CampaignCase):
     def test_a_closed_gap_ends_before_any_touch(self):
         actions.start(self.campaign, self.administrator)

@@ -293,7 +293,8 @@ def again(message: Message, not_before: datetime, *, key: str = "") -> Message |
 def review(message: Message, decision: str, *, by: User) -> Message:
     """A person settles a message whose fate is unknown: "resend" it, "drop" it, or "ask" the patient first.
 
-    Raises MessageError when it is not in review any more. Gives the message that goes out, or the settled one.
+    Raises MessageError when it is not in review any more, or to be sent again though it was withdrawn meanwhile. Gives the
+    message that goes out, or the settled one.
     """
     if decision not in ("resend", "drop", "ask"):
         raise MessageError("Choose: send again, drop, or ask the patient.")
@@ -311,7 +312,12 @@ def review(message: Message, decision: str, *, by: User) -> Message:
         if decision == "resend":
             row.state_reason = "A person sent it again, as a message of its own."
         row.save(update_fields=["state", "state_reason", "done_at"])
-        return _resent(row, by) if decision == "resend" else row
+        if decision != "resend":
+            return row
+        resent = _resent(row, by)
+        if row.withdrawn and resent.state in Message.UNSENT:
+            raise MessageError(f"It must not be sent again: {row.withdrawn} Drop it.")
+        return resent
 
 
 def _resent(row: Message, by: User) -> Message:

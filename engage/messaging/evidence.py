@@ -42,10 +42,12 @@ CONVERSATIONS = (
     " FROM messaging_message m LEFT JOIN messaging_template t ON t.id = m.template_id"
     f" WHERE m.address {{among}} AND (m.direction = 'in' AND m.created_at > %s OR {COUNTED})"
 )
-# "+": SQLite, which knows nothing of how many rows have no author, must not look for them first.
+# A campaign's text counts too when a person has sent it again. "+": SQLite, which knows nothing of how many rows have no
+# author, must not look for them first.
 TOUCHES = (
     "SELECT m.id, m.patient_id, m.about, m.accepted_at FROM messaging_message m"  # noqa: S608
-    " WHERE m.patient_id {among} AND m.direction = 'out' AND +m.author_id IS NULL AND NOT m.safety"
+    " WHERE m.patient_id {among} AND m.direction = 'out' AND NOT m.safety"
+    " AND (+m.author_id IS NULL OR +m.stream_id IS NOT NULL)"
     f" AND ({COUNTED})"
 )
 
@@ -83,7 +85,7 @@ class Evidence:
 
     def admit(self, message: Message) -> None:
         """Counts a message that is about to go."""
-        if message.patient_id and is_automated(message):
+        if message.patient_id and (is_automated(message) or message.stream_id):
             self.touches[message.patient_id].append(Touch(message.about, self.now))
         self.said[message.address].append(Said(message.body, self.now, purpose_of(message)))
 

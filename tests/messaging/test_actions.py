@@ -176,6 +176,13 @@ class Reviewing(CastTestCase):
         self.patient.contact_points.update(sms_consent="revoked")
         assert actions.review(self.message, "resend", by=self.supervisor).state == State.SUPPRESSED
 
+    def test_resend_of_what_was_withdrawn_makes_no_sense(self):
+        Message.objects.update(withdrawn="The care gap was closed.")
+        with self.assertRaisesMessage(actions.MessageError, "The care gap was closed."):
+            actions.review(self.message, "resend", by=self.supervisor)
+        assert Message.objects.get().state == State.NEEDS_REVIEW
+        assert not AuditEvent.objects.filter(action="message.review").exists()
+
     def test_ask_opens_a_call(self):
         actions.review(self.message, "ask", by=self.supervisor)
         assert Task.objects.get(about=f"message:{self.message.pk}").reason == "call"

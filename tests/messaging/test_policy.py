@@ -415,6 +415,14 @@ class Frequency(Gate):
         self.sent(patient=self.make_patient("Luz", "Ortiz", "+16175550177"))
         assert self.verdict().allowed
 
+    def test_what_a_person_sent_again_counts(self):
+        stream = Stream.objects.create(name="Campaign")
+        self.sent(author=self.supervisor, stream=stream)
+        assert self.verdict().code == "frequency"
+        Message.objects.all().delete()
+        again, next_one = self.message(author=self.supervisor, stream=stream), self.message(body="Another")
+        assert [v.code for v in policy.decide_many([again, next_one])] == ["allowed", "frequency"]
+
     def test_what_is_under_way_counts(self):
         self.sent(state="in_doubt", accepted_at=None)
         assert self.verdict().code == "frequency"

@@ -16,6 +16,7 @@ from engage.lib import clock, text
 from engage.lib.fixed import Fixed, insert
 from engage.messaging import policy
 from engage.messaging.checks import DESPITE_OPT_OUT
+from engage.messaging.evidence import AGAIN, key_again
 from engage.messaging.models import Lane, Message, Stream, Template
 from engage.patients.models import Channel, ContactPoint, Patient
 from engage.worklist import actions as worklist
@@ -267,12 +268,12 @@ def again(message: Message, not_before: datetime, *, key: str = "") -> Message |
 
     Goes through the gate like any other message. Under a `key` of its own it is no second try.
     """
-    if message.withdrawn or (not key and message.key.endswith(":again")):
+    if message.withdrawn or (not key and message.key.endswith(AGAIN)):
         return None
     lasts = message.expires_at - message.created_at if message.expires_at else OF_USE[Lane(message.lane)]
     return queue(
         body=message.body,
-        key=key or f"{message.key[:110]}:again",
+        key=key or key_again(message.key),
         patient=message.patient,
         contact_point=message.contact_point,
         address=message.address,

@@ -252,7 +252,7 @@ def capped(message: Message) -> bool:
 def frequency(message: Message, evidence: Evidence) -> Found | None:
     if not capped(message):
         return None
-    touches = evidence.touches.get(message.patient_id or 0, [])
+    touches = evidence.touched(message)
     for most, within, word in CAPS:
         until = _room(touches, most, within, evidence.now)
         if until is not None:
@@ -264,7 +264,7 @@ def frequency(message: Message, evidence: Evidence) -> Found | None:
 def gap_touches(message: Message, evidence: Evidence) -> Found | None:
     if not capped(message) or not message.about.startswith("caregap:"):
         return None
-    touches = [t for t in evidence.touches.get(message.patient_id or 0, []) if t.about.startswith("caregap:")]
+    touches = [t for t in evidence.touched(message) if t.about.startswith("caregap:")]
     same = [t for t in touches if t.about == message.about]
     if len(same) >= PER_GAP:
         found = f"{PER_GAP} messages about one care gap in {PER_GAP_DAYS} days is the most."

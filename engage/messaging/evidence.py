@@ -15,6 +15,7 @@ from engage.messaging.rows import Row, Statement, among, ask_all, moment, severa
 from engage.patients import reach
 from engage.patients.models import Consent
 
+AGAIN = ":again"  # ends the key of a second try
 LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
 IN_FLIGHT = (Message.State.SENDING, Message.State.IN_DOUBT, Message.State.NEEDS_REVIEW)
 REACHED = (Message.State.ACCEPTED, Message.State.SENT, Message.State.DELIVERED, Message.State.UNDELIVERED)
@@ -45,7 +46,7 @@ CONVERSATIONS = (
 # A campaign's text counts too when a person has sent it again. "+": SQLite, which knows nothing of how many rows have no
 # author, must not look for them first.
 TOUCHES = (
-    "SELECT m.id, m.patient_id, m.about, m.accepted_at FROM messaging_message m"  # noqa: S608
+    "SELECT m.id, m.patient_id, m.about, m.accepted_at, m.key FROM messaging_message m"  # noqa: S608
     " WHERE m.patient_id {among} AND m.direction = 'out' AND NOT m.safety"
     " AND (+m.author_id IS NULL OR +m.stream_id IS NOT NULL)"
     f" AND ({COUNTED})"
@@ -57,6 +58,7 @@ class Touch(NamedTuple):
 
     about: str
     at: datetime
+    key: str
 
 
 class Said(NamedTuple):
@@ -83,16 +85,28 @@ class Evidence:
         words = [d for who, d in self.revoked.get((address, channel), ()) if who in (None, patient_id)]
         return bool(words) and words[-1] == Consent.Decision.REVOKED
 
+    def touched(self, message: Message) -> list[Touch]:
+        """The automated contacts with its patient, but for the one that failed and of which it is the second try."""
+        touches = self.touches.get(message.patient_id or 0, [])
+        if not message.key.endswith(AGAIN):
+            return touches
+        return [t for t in touches if key_again(t.key) != message.key]
+
     def admit(self, message: Message) -> None:
         """Counts a message that is about to go."""
         if message.patient_id and (is_automated(message) or message.stream_id):
-            self.touches[message.patient_id].append(Touch(message.about, self.now))
+            self.touches[message.patient_id].append(Touch(message.about, self.now, message.key))
         self.said[message.address].append(Said(message.body, self.now, purpose_of(message)))
 
 
 def is_automated(message: Message) -> bool:
     """Sent by a program on its own account: not by a person, and not in answer to somebody."""
     return message.author_id is None and not message.safety
+
+
+def key_again(key: str) -> str:
+    """The key of the same words once more, after a failure."""
+    return f"{key[:110]}{AGAIN}"
 
 
 def purpose_of(message: Message) -> str:
@@ -149,6 +163,6 @@ def _conversations(found: Evidence, rows: Iterable[Row], own: set[int]) -> None:
 
 
 def _touches(found: Evidence, rows: Iterable[Row], own: set[int]) -> None:
-    for pk, patient, about, accepted in rows:
+    for pk, patient, about, accepted, key in rows:
         if pk not in own:
-            found.touches[patient].append(Touch(about, moment(accepted) or found.now))
+            found.touches[patient].append(Touch(about, moment(accepted) or found.now, key))

@@ -23,6 +23,7 @@ READ = (
         "lane",
         "address",
         "body",
+        "key",
         "about",
         "safety",
         "state",

@@ -3,16 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 
 from engage.lib import clock
-from engage.messaging import actions, breaker, errors, pace, twilio
+from engage.messaging import actions, breaker, errors, pace, policy, twilio
 from engage.messaging.locks import LOCKS
 from engage.messaging.models import Breaker, Lane, Message, Stream
 from engage.messaging.outbox import Sender, deliver_once
 from engage.messaging.status import Change, adopt
+from engage.messaging.waiting import picked
 from engage.patients.models import Consent
 from engage.worklist.models import Task
-from tests.base import CastTestCase
+from tests.base import NOON, CastTestCase
 from tests.messaging.test_outbox import CarrierTestCase
 
 # code: (state of the number after one failure, whether a task asks for another number)
@@ -80,6 +82,27 @@ class Table(CastTestCase):
                     assert again.not_before >= clock.now() + timedelta(hours=HOURS[code])
                 else:
                     assert again is None
+
+    def test_the_text_that_failed_does_not_hold_its_second_try(self):
+        for code, hours in (("30003", 4), ("30036", 0)):
+            with self.subTest(code):
+                self.fresh()
+                self.fail(code, "k" * 120, about="caregap:1")
+                again = Message.objects.get(key__endswith=":again")
+                assert again.not_before == clock.now() + timedelta(hours=hours)
+                assert self.gate_at(hours, again).allowed
+
+    def test_another_text_meanwhile_does(self):
+        self.fail("30003", about="caregap:1")
+        again = Message.objects.get(key="k:again")
+        other = actions.queue(body="Hi", key="other", patient=self.patient)
+        Message.objects.filter(pk=other.pk).update(state="delivered", accepted_at=clock.now())
+        assert self.gate_at(4, again).code == "frequency"
+        assert actions.queue(body="Hi", key="next", patient=self.patient).verdict["code"] == "frequency"
+
+    def gate_at(self, hours, message):
+        with override_settings(NOW=NOON + timedelta(hours=hours)):
+            return policy.decide(picked([message.pk])[0])
 
     def test_what_a_person_wrote_is_not_repeated_by_a_machine(self):
         self.fail("30003", author=self.nurse)

@@ -45,11 +45,17 @@ CONVERSATIONS = (
 )
 # A campaign's text counts too when a person has sent it again. "+": SQLite, which knows nothing of how many rows have no
 # author, must not look for them first.
+AUTOMATIC = (
+    "m.direction = 'out' AND NOT m.safety AND (+m.author_id IS NULL OR +m.stream_id IS NOT NULL)"
+    f" AND ({COUNTED})"
+)
+# With those of the records that were merged into the patient's. "CROSS JOIN": SQLite keeps the order of the two.
 TOUCHES = (
     "SELECT m.id, m.patient_id, m.about, m.accepted_at, m.key FROM messaging_message m"  # noqa: S608
-    " WHERE m.patient_id {among} AND m.direction = 'out' AND NOT m.safety"
-    " AND (+m.author_id IS NULL OR +m.stream_id IS NOT NULL)"
-    f" AND ({COUNTED})"
+    f" WHERE m.patient_id {{among}} AND {AUTOMATIC}"
+    " UNION ALL SELECT m.id, p.merged_into_id, m.about, m.accepted_at, m.key"
+    " FROM patients_patient p CROSS JOIN messaging_message m"
+    f" WHERE p.merged_into_id {{among}} AND m.patient_id = p.id AND {AUTOMATIC}"
 )
 
 
@@ -124,7 +130,7 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
         [
             _all_consents(addresses, patients),
             Statement(CONVERSATIONS.format(among=among("text")), [addresses, day, day]),
-            Statement(TOUCHES.format(among=among()), [patients, long_ago]),
+            Statement(TOUCHES.format(among=among()), [patients, long_ago] * 2),
         ]
     )
     _consents(found, consents)

@@ -14,7 +14,7 @@ from engage.messaging.models import Lane, Message, Stream, Template
 from engage.messaging.policy import Allowed, Held, Refused
 from engage.messaging.waiting import picked
 from engage.patients.actions import record_consent
-from engage.patients.models import ContactPoint
+from engage.patients.models import ContactPoint, Patient
 from tests.base import NOON, CastTestCase
 
 NUMBER = "+16175550142"
@@ -414,6 +414,15 @@ class Frequency(Gate):
         self.sent(state="suppressed", accepted_at=None)
         self.sent(patient=self.make_patient("Luz", "Ortiz", "+16175550177"))
         assert self.verdict().allowed
+
+    def test_what_went_to_a_record_that_was_merged_into_this_one_counts(self):
+        old = self.make_patient("Ana", "Rivera-Lopez", "+16175550177")
+        self.sent(patient=old, hours=30, about="caregap:1")
+        assert self.verdict(about="caregap:2").allowed
+        Patient.objects.filter(pk=old.pk).update(merged_into=self.patient)
+        assert self.verdict(about="caregap:2").code == "gap_pause"
+        self.sent(patient=old, hours=2)
+        assert self.verdict().code == "frequency"
 
     def test_what_a_person_sent_again_counts(self):
         stream = Stream.objects.create(name="Campaign")

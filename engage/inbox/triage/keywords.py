@@ -35,7 +35,9 @@ STOP_OTHER = words_of("keywords", "stop_other")
 
 WRONG = re.compile(r"wrong (?:number|nbr|num)\b|numero equivocado")
 # "Reply STOP to opt out" is our own sentence coming back; "stop looking for him" and the like are for a person.
-NOT_OURS = re.compile(r"\b(?:reply|text|send|responda|envie|txt) (?:with )?(?:stop|alto|pare|baja)\b")
+NOT_OURS = re.compile(
+    r"\b(?:reply|text|send|responda|envie|txt) (?:with )?(?:stop|alto|pare|baja)\b(?: (?:to|para)\b(?: \w+){0,6})?"
+)
 
 
 def _patterns(name: str, around: str) -> re.Pattern[str]:
@@ -50,7 +52,6 @@ ANYWHERE = _patterns("anywhere", r"\b(?:{})")
 ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
 # "No, stop texting me" answers before it revokes; "don't stop texting me" does not revoke.
 ANSWER = re.compile(r"^\s*no\b\s*[,.;:!-]+", re.I)
-LONGEST = 400  # characters of folded text searched for phrases: a revocation is short
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,7 @@ def _exact(kind: Kind, said: str, lang: str, *, provider: bool = False) -> Keywo
 
 
 def _phrase(said: str) -> Keyword | None:
-    said = said[:LONGEST]
-    if NOT_OURS.search(said):
-        return None
+    said = NOT_OURS.sub(" ", said).strip()
     spanish = ANYWHERE_ES.search(said)
     found = spanish or WHOLE.fullmatch(said) or ANYWHERE.search(said)
     if found is None:

@@ -46,6 +46,7 @@ def test_words_that_only_we_recognise(text):
         "No, dejen de mandarme mensajes",
         "no! dejen de molestar",
         "stop it stop it",
+        "I already text stop 3 times! stop texting me",
     ],
 )
 def test_phrases_that_revoke(text):
@@ -92,6 +93,13 @@ def test_what_is_no_keyword(text):
 
 def test_cancel_may_also_mean_the_visit():
     assert keyword("CANCEL").may_cancel_visit and not keyword("STOP").may_cancel_visit
+
+
+def test_an_opt_out_counts_however_late_it_comes():
+    complaint = "I waited for two hours and nobody came to tell me why, again. " * 20
+    assert keyword(complaint) is None
+    assert keyword(f"{complaint}Please stop texting me.").kind == "stop"
+    assert keyword(f"Please stop texting me. {complaint}Your text says Reply STOP to opt out").kind == "stop"
 
 
 @pytest.mark.parametrize("text", ["wrong number", "Wrong number, sorry", "número equivocado"])

@@ -115,6 +115,21 @@ class Stop(InboxTestCase):
         self.hear("CANCEL")
         assert Task.objects.get().reason == "may_cancel"
 
+    def test_cancel_in_more_words_does_too(self):
+        for body in (
+            "Cancel please",
+            "please cancel",
+            "CANCEL CANCEL",
+            "cancelar por favor",
+            "cancel now",
+            "cancel this",
+        ):
+            with self.subTest(body):
+                Task.objects.all().delete()
+                self.said("Reminder: appointment Tue at 10:20 AM. Reply C to confirm or R to reschedule.")
+                self.hear(body)
+                assert [task.reason for task in Task.objects.all()] == ["may_cancel"]
+
     def test_cancel_without_one_does_not(self):
         self.hear("CANCEL")
         assert not Task.objects.exists()

@@ -25,7 +25,6 @@ STOP_ES = words_of("keywords", "stop_es")
 START_ES = frozenset(["inicio", "iniciar", "comenzar"])
 HELP_ES = frozenset(["ayuda"])
 AMBIGUOUS_ES = frozenset(["alta"])  # "subscribe", but also "discharged" and "tall"; never an opt-in by itself
-CANCELS_VISIT = frozenset(["cancel", "cancell", "cancelar", "cancelen"])
 # Other languages: never the provider's, always ours.
 STOP_OTHER = words_of("keywords", "stop_other")
 
@@ -50,6 +49,7 @@ def _patterns(name: str, around: str) -> re.Pattern[str]:
 WHOLE = _patterns("whole", "{}")
 ANYWHERE = _patterns("anywhere", r"\b(?:{})")
 ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
+CANCELS_VISIT = _patterns("cancels_visit", r"\b(?:{})\b")
 # "No, stop texting me" answers before it revokes; "don't stop texting me" does not revoke.
 ANSWER = re.compile(r"^\s*no\b\s*[,.;:!-]+", re.I)
 
@@ -125,7 +125,7 @@ def _exact(kind: Kind, said: str, lang: str, *, provider: bool = False) -> Keywo
         exact=True,
         provider_recognises=provider,
         lang=lang,
-        may_cancel_visit=kind == "stop" and said in CANCELS_VISIT,
+        may_cancel_visit=kind == "stop" and bool(CANCELS_VISIT.search(said)),
         wrong_number=bool(WRONG.search(said)),
     )
 
@@ -136,5 +136,12 @@ def _phrase(said: str) -> Keyword | None:
     found = spanish or WHOLE.fullmatch(said) or ANYWHERE.search(said)
     if found is None:
         return None
-    wrong = bool(WRONG.search(said))
-    return Keyword("stop", found.group(), False, False, "es" if spanish else "en", False, wrong)
+    return Keyword(
+        kind="stop",
+        words=found.group(),
+        exact=False,
+        provider_recognises=False,
+        lang="es" if spanish else "en",
+        may_cancel_visit=bool(CANCELS_VISIT.search(said)),
+        wrong_number=bool(WRONG.search(said)),
+    )

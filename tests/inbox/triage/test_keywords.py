@@ -91,8 +91,18 @@ def test_what_is_no_keyword(text):
     assert keyword(text) is None
 
 
-def test_cancel_may_also_mean_the_visit():
-    assert keyword("CANCEL").may_cancel_visit and not keyword("STOP").may_cancel_visit
+@pytest.mark.parametrize(
+    "text",
+    ["CANCEL", "Cancel!!", "Cancel please", "please cancel", "Cancel, thanks", "CANCEL CANCEL", "cancelar por favor"]
+    + ["cancel now", "cancel this", "cancel me", "cancel all", "Cancel my visit and stop texting me"],
+)  # fmt: skip
+def test_cancel_may_also_mean_the_visit(text):
+    assert keyword(text).kind == "stop" and keyword(text).may_cancel_visit
+
+
+@pytest.mark.parametrize("text", ["STOP", "cancel texts", "Cancel these messages"])
+def test_what_names_messages_or_no_cancelling_means_no_visit(text):
+    assert keyword(text).kind == "stop" and not keyword(text).may_cancel_visit
 
 
 def test_an_opt_out_counts_however_late_it_comes():

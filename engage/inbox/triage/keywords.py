@@ -5,10 +5,11 @@ wording), the provider's default lists (as of May 2025), the carriers' Spanish s
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from engage.inbox.triage.text import plain, set_aside
+from engage.inbox.triage.text import fold, plain, set_aside
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 Kind = Literal["stop", "start", "help", "start_ambiguous"]
@@ -26,7 +27,12 @@ START_ES = frozenset(["inicio", "iniciar", "comenzar"])
 HELP_ES = frozenset(["ayuda"])
 AMBIGUOUS_ES = frozenset(["alta"])  # "subscribe", but also "discharged" and "tall"; never an opt-in by itself
 # Other languages: never the provider's, always ours.
-STOP_OTHER = words_of("keywords", "stop_other")
+STOP_OTHER = frozenset(map(plain, words_of("keywords", "stop_other")))
+# In a short text they are said of messages only; a person decides.
+STOP_OTHER_WITHIN = tuple(map(plain, sorted(words_of("keywords", "stop_other_within"))))
+SHORT = 60  # characters of such a text
+ROUND_WORDS = "'\"“”‘’«»()[]*_~#.,;:!?¡¿…-–—"  # marks that are no part of a word
+STOP_SIGN = "\N{OCTAGONAL SIGN}"
 
 # Phrases that a reasonable person reads as a revocation. Each alternative is a fixed row of words, so that
 # the search is linear; `…` before and after is anything.
@@ -47,6 +53,7 @@ def _patterns(name: str, around: str) -> re.Pattern[str]:
 
 
 WHOLE = _patterns("whole", "{}")
+WHOLE_ES = _patterns("whole_es", "{}")
 ANYWHERE = _patterns("anywhere", r"\b(?:{})")
 ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
 CANCELS_VISIT = _patterns("cancels_visit", r"\b(?:{})\b")
@@ -73,11 +80,26 @@ class Keyword:
 def keyword(text: str) -> Keyword | None:
     """The opt-out, opt-in or help word of a message, or None. Linear in the length of the text."""
     by_provider = PROVIDER.get(text.strip().casefold())
-    said = plain(set_aside(text))
+    body = set_aside(text)
+    said = plain(body)
     if by_provider:
         return _exact(by_provider, said, "en", provider=True)
     said = _joined(said)
-    return _listed(said) or _phrase(said) or _phrase(plain(ANSWER.sub("", set_aside(text))))
+    return _listed(said) or _listed(_as_typed(body)) or _phrase(said) or _phrase(plain(ANSWER.sub("", body)))
+
+
+def may_revoke(body: str) -> bool:
+    """Whether a text without an opt-out word of the lists most likely is one: a stop sign, another language."""
+    if len(body.strip()) > SHORT:
+        return False
+    said = plain(body)
+    return any(word in said for word in STOP_OTHER_WITHIN) if said else STOP_SIGN in body
+
+
+def _as_typed(body: str) -> str:
+    """The text as words between spaces, which keeps "st0p" whole and drops the marks of "_STOP_"."""
+    parts = (part.strip(ROUND_WORDS) for part in unicodedata.normalize("NFKC", body).split())
+    return " ".join(fold(part) for part in parts if part)
 
 
 def _joined(said: str) -> str:
@@ -105,7 +127,8 @@ LISTS: tuple[tuple[frozenset[str], Kind, str], ...] = (
     (AMBIGUOUS_ES, "start_ambiguous", "es"),
 )
 POLITE = re.compile(
-    r"^(?:please|por favor|porfavor) | (?:please|por favor|porfavor|gracias|thanks|thank you)$"
+    r"^(?:(?:please|por favor|porfavor|hi|hello|hey|hola|buen[oa]s(?: (?:dias|tardes|noches))?) )+"
+    r"|(?: (?:please|por favor|porfavor|gracias|thanks|thank you)){1,3}$"
 )
 
 
@@ -132,7 +155,7 @@ def _exact(kind: Kind, said: str, lang: str, *, provider: bool = False) -> Keywo
 
 def _phrase(said: str) -> Keyword | None:
     said = NOT_OURS.sub(" ", said).strip()
-    spanish = ANYWHERE_ES.search(said)
+    spanish = WHOLE_ES.fullmatch(said) or ANYWHERE_ES.search(said)
     found = spanish or WHOLE.fullmatch(said) or ANYWHERE.search(said)
     if found is None:
         return None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from engage.inbox.triage import asked, classifier, lexicon, vitals
 from engage.inbox.triage.features import Material
 from engage.inbox.triage.gravest import gravest
-from engage.inbox.triage.keywords import Keyword, keyword
+from engage.inbox.triage.keywords import Keyword, keyword, may_revoke
 from engage.inbox.triage.language import NAMES, language
 from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
 from engage.inbox.triage.text import Word, set_aside, words
@@ -27,6 +27,7 @@ PATIENCE = (
 PATIENCE_LATER = 5.0  # where nobody waits; enough for the longest message on a slow machine
 READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
 WRITTEN_IN = "Is written in"
+MAY_REVOKE = "May mean that messages should stop."
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
@@ -206,9 +207,11 @@ def prepare(
 
 def _opt_out(material: Material) -> list[Finding]:
     word = material.keyword
+    start, end = _edges(material.body)
+    if word is None and may_revoke(material.body):
+        return [_finding(material, "opt_out", "significant", start, end, "optout", MAY_REVOKE)]
     if word is None or word.kind != "stop":
         return []
-    start, end = _edges(material.body)
     label = "wrong_person" if word.wrong_number else "opt_out"
     says = "that the number is wrong" if word.wrong_number else "that messages should stop"
     found = [_finding(material, label, "significant", start, end, "optout", f"Mentions {says}.")]
@@ -269,7 +272,8 @@ def _is_understood(material: Material) -> bool:
     """One word that answers our question, or a keyword: there is nothing left to classify."""
     word, given = material.keyword, material.answer
     listed = word is not None and word.exact and word.kind != "start_ambiguous"
-    return listed or (given is not None and len(material.words) == 1)
+    doubted = word is None and may_revoke(material.body)
+    return listed or doubted or (given is not None and len(material.words) == 1)
 
 
 def _classifier(material: Material) -> list[Finding]:

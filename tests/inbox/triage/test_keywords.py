@@ -1,6 +1,6 @@
 import pytest
 
-from engage.inbox.triage.keywords import keyword
+from engage.inbox.triage.keywords import keyword, may_revoke
 
 
 @pytest.mark.parametrize(
@@ -16,11 +16,24 @@ def test_the_provider_has_acted_on_its_own_words(text):
     ["opt out", "opt-out", "stop.", "STOP!!!", "STOP 🛑", "stop stop stop", "Stop please", "Stop!! stop!! please"]
     + ["alto alto alto", "ya basta ya basta"]
     + ["ＳＴＯＰ", "s.t.o.p", "S T O P", "st\u200bop", "please stop", "STPO"]
-    + ["ALTO", "pare", "BAJA", "no más", "NO MAS", "no ma\u0301s", "cancelar", "salir"],
+    + ["ALTO", "pare", "BAJA", "no más", "NO MAS", "no ma\u0301s", "cancelar", "salir"]
+    + ["st0p", "5top", "_STOP_", "*stop*", "#stop", "go away", "Hi, stop", "Hola, alto", "Buenas tardes, pare por favor"]
+    + ["ya no más", "pare ya", "dame de baja", "desuscribirme", "bórrenme"],
 )  # fmt: skip
 def test_words_that_only_we_recognise(text):
     found = keyword(text)
     assert found.kind == "stop" and not found.provider_recognises
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["arrêter", "Désabonner", "abmelden", "aufhören", "отписаться", "kanpe", "sispann", "itigil", "ngừng", "huỷ"]
+    + ["停", "停止", "退订", "退訂", "不要再发了", "停止してください", "그만하세요", "إيقاف", "إلغاء الاشتراك", "बंद करो"]
+    + ["그만"],
+)  # fmt: skip
+def test_words_of_other_languages_as_the_whole_message(text):
+    found = keyword(text)
+    assert found.kind == "stop" and found.exact and not found.provider_recognises
 
 
 @pytest.mark.parametrize(
@@ -46,6 +59,21 @@ def test_words_that_only_we_recognise(text):
         "No, dejen de mandarme mensajes",
         "no! dejen de molestar",
         "stop it stop it",
+        "do not call or text me",
+        "Don't text or call me anymore!",
+        "I do not consent",
+        "I don't consent to these messages",
+        "leave me the hell alone",
+        "no me contacten",
+        "No me escriban más por favor",
+        "no me molesten",
+        "quiero que paren",
+        "para de escribirme",
+        "dejen de textearme",
+        "detengan los mensajes",
+        "cancelen mis mensajes",
+        "alto a los mensajes",
+        "no gracias, bórrenme",
         "I already text stop 3 times! stop texting me",
     ],
 )
@@ -79,6 +107,29 @@ def test_phrases_that_revoke(text):
         "please do not take me off the list",
         "no borren mi numero",
         "no quiero darme de baja",
+        "no me den de baja",
+        "do not call or text my mother",
+        "do not call or text me until after 5",
+        "I do not consent to the surgery",
+        "how do I make it go away",
+        "can't stop coughing",
+        "my bleeding won't stop",
+        "I'll stop by at 3",
+        "I quit smoking",
+        "end of the month works",
+        "I will be out, call later",
+        "¿para qué?",
+        "para mañana",
+        "quiero que pare el dolor",
+        "no para de escribirme mi ex",
+        "tengo el azúcar alto",
+        "no cancelen los recordatorios",
+        "no quiero cancelar los mensajes",
+        "cancelen la cita",
+        "ALTO para cancelar mensajes",
+        "Responda ALTO para no recibir más mensajes",
+        "停药",
+        "大便停了",
         "help help help",
         "no no no",
         "sí",
@@ -94,13 +145,13 @@ def test_what_is_no_keyword(text):
 @pytest.mark.parametrize(
     "text",
     ["CANCEL", "Cancel!!", "Cancel please", "please cancel", "Cancel, thanks", "CANCEL CANCEL", "cancelar por favor"]
-    + ["cancel now", "cancel this", "cancel me", "cancel all", "Cancel my visit and stop texting me"],
+    + ["cancel now", "cancel this", "cancel me", "cancel all", "取消", "Cancel my visit and stop texting me"],
 )  # fmt: skip
 def test_cancel_may_also_mean_the_visit(text):
     assert keyword(text).kind == "stop" and keyword(text).may_cancel_visit
 
 
-@pytest.mark.parametrize("text", ["STOP", "cancel texts", "Cancel these messages"])
+@pytest.mark.parametrize("text", ["STOP", "cancel texts", "Cancel these messages", "cancelen los mensajes"])
 def test_what_names_messages_or_no_cancelling_means_no_visit(text):
     assert keyword(text).kind == "stop" and not keyword(text).may_cancel_visit
 
@@ -110,6 +161,22 @@ def test_an_opt_out_counts_however_late_it_comes():
     assert keyword(complaint) is None
     assert keyword(f"{complaint}Please stop texting me.").kind == "stop"
     assert keyword(f"Please stop texting me. {complaint}Your text says Reply STOP to opt out").kind == "stop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["🛑", " 🛑🛑 ", "désabonnez-moi svp", "отпишите меня пожалуйста", "请帮我退订", "arrêtez de m'écrire"]
+    + ["수신거부 해주세요"],
+)  # fmt: skip
+def test_what_most_likely_revokes_is_for_a_person(text):
+    assert keyword(text) is None and may_revoke(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "👍", "ok", "停药", "病又再发", "特别发烧", "Hola", "医生你好" * 20 + "退订"]
+)
+def test_what_does_not_look_like_it(text):
+    assert not may_revoke(text)
 
 
 @pytest.mark.parametrize("text", ["wrong number", "Wrong number, sorry", "número equivocado"])

@@ -188,6 +188,7 @@ ADVERSARIAL = [
     "i want to die of laughter " * 390,
     "stop " * 2000,
     "please stop the stop all " * 400,
+    "please thanks " * 700,
     "no quiero mas " * 720,
     "if i get chest pain when i had a heart attack last year " * 180,
     "ya no me duele el pecho " * 420,
@@ -398,6 +399,20 @@ def test_an_evasive_answer(text, outbound, level):
 def test_a_wish_to_go_on_is_no_opt_out(text):
     reading = read(text)
     assert reading.keyword is None and not reading.suspect_opt_out
+
+
+RECALL = "You are due for a health screening. Reply 1 and we will call you to book. Reply STOP to opt out"
+
+
+@pytest.mark.parametrize("text", ["🛑", "désabonnez-moi svp", "请帮我退订"])
+def test_what_most_likely_revokes_is_doubted_and_agrees_to_nothing(text):
+    reading = read(text, outbound=RECALL)
+    assert reading.suspect_opt_out and reading.level == "significant"
+    assert reading.labels == ("opt_out",)
+
+
+def test_a_danger_beside_it_is_still_read():
+    assert read("退订 我不想活了", outbound=RECALL).level == "urgent"
 
 
 def test_what_an_earlier_stage_has_said_needs_no_other_label():

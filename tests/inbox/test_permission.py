@@ -238,6 +238,16 @@ class Doubt(InboxTestCase):
         task = Task.objects.get(reason="opt_out_doubt")
         assert task.due_at - clock.now() == timedelta(days=1)
 
+    def test_stop_said_of_something_else_leaves_staff_free_to_answer(self):
+        decide_doubt(self.conversation(), stop=False, by=self.nurse)
+        for body in ("My bleeding won't stop", "I'll stop by at 3", "I want to stop smoking"):
+            with self.subTest(body):
+                self.hear(body)
+                self.point.refresh_from_db()
+                assert self.point.state == "active"
+                assert not Task.objects.open().filter(reason="opt_out_doubt").exists()
+        assert Task.objects.open().filter(reason="urgent_reply").exists()
+
     def test_a_person_lets_messages_go_on(self):
         decide_doubt(self.conversation(), stop=False, by=self.nurse)
         self.point.refresh_from_db()

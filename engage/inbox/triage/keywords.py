@@ -56,6 +56,11 @@ WHOLE = _patterns("whole", "{}")
 WHOLE_ES = _patterns("whole_es", "{}")
 ANYWHERE = _patterns("anywhere", r"\b(?:{})")
 ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
+# "The bleeding won't stop", "I'll stop by": stop and its like said of something else than messages, or a wish to go on;
+# words that make it one of messages all the same; and "you won't stop", which tells us to.
+OTHERWISE = _patterns("otherwise", r"\b(?:{})\b")
+ABOUT_MESSAGES = _patterns("about_messages", r"\b(?:{})\b")
+WE_GO_ON = _patterns("we_go_on", r"\b(?:{})\b")
 CANCELS_VISIT = _patterns("cancels_visit", r"\b(?:{})\b")
 # "No, stop texting me" answers before it revokes; "don't stop texting me" does not revoke.
 ANSWER = re.compile(r"^\s*no\b\s*[,.;:!-]+", re.I)
@@ -94,6 +99,13 @@ def may_revoke(body: str) -> bool:
         return False
     said = plain(body)
     return any(word in said for word in STOP_OTHER_WITHIN) if said else STOP_SIGN in body
+
+
+def is_about_else(body: str) -> bool:
+    """Whether stop and the like are plainly said of something else than messages, or of going on with them."""
+    said = plain(body)
+    left = OTHERWISE.sub(" ", said)
+    return left != said and not ABOUT_MESSAGES.search(left) and not WE_GO_ON.search(said)
 
 
 def _as_typed(body: str) -> str:

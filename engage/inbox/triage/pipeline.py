@@ -13,7 +13,7 @@ from typing import Any, Literal
 from engage.inbox.triage import asked, classifier, lexicon, vitals
 from engage.inbox.triage.features import Material
 from engage.inbox.triage.gravest import gravest
-from engage.inbox.triage.keywords import Keyword, keyword, may_revoke
+from engage.inbox.triage.keywords import Keyword, is_about_else, keyword, may_revoke
 from engage.inbox.triage.language import NAMES, language
 from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
 from engage.inbox.triage.text import Word, set_aside, words
@@ -28,6 +28,7 @@ PATIENCE_LATER = 5.0  # where nobody waits; enough for the longest message on a 
 READ = frozenset({"en", "es", ""})  # languages that the lexicon and the classifier know
 WRITTEN_IN = "Is written in"
 MAY_REVOKE = "May mean that messages should stop."
+ABOUT_ELSE = "Mentions that something should stop, but not messages."
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
@@ -317,7 +318,7 @@ def _version(material: Material) -> str:
 
 
 def _reading(material: Material, found: list[Finding], version: str) -> Reading:
-    kept = _distinct(found)
+    kept = _distinct(_undoubted(material, found))
     if any(f.label == "emergency" and f.level == "urgent" for f in kept):
         kept = [f for f in kept if f.label != "symptom"]  # an emergency is what the symptom is
     rank = {label: i for i, label in enumerate(LABELS)}
@@ -338,6 +339,17 @@ def _reading(material: Material, found: list[Finding], version: str) -> Reading:
         suspect_opt_out="opt_out" in labels and not stop,
         version=version,
     )
+
+
+def _undoubted(material: Material, found: list[Finding]) -> list[Finding]:
+    """Where stop is said of something else, a guess that messages should stop is only something to be looked at."""
+    guesses = [f for f in found if f.label == "opt_out" and f.source != "optout"]
+    if not guesses or not is_about_else(material.body):
+        return found
+    left = [f for f in found if f not in guesses]
+    if highest([f.level for f in left]) == "routine":
+        left += [replace(f, label="other", reason=ABOUT_ELSE) for f in guesses]
+    return left
 
 
 def _asks_for_language(material: Material, found: list[Finding]) -> bool:

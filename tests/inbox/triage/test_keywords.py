@@ -1,6 +1,6 @@
 import pytest
 
-from engage.inbox.triage.keywords import keyword, may_revoke
+from engage.inbox.triage.keywords import is_about_else, keyword, may_revoke
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,13 @@ def test_phrases_that_revoke(text):
         "no borren mi numero",
         "no quiero darme de baja",
         "no me den de baja",
+        "don't unsubscribe me",
+        "please do not unsubscribe me",
+        "never unsubscribe me",
+        "don't you dare stop texting me lol",
         "do not call or text my mother",
         "do not call or text me until after 5",
+        "you never call me back",
         "I do not consent to the surgery",
         "how do I make it go away",
         "can't stop coughing",
@@ -209,3 +214,51 @@ def test_quoted_mail_is_not_the_answer():
     assert keyword("unsubscribe\n\nOn Mon the clinic wrote:\n> Flu shots are here!").kind == "stop"
     assert keyword("Thanks!\n\n> Reply\n> STOP") is None
     assert keyword("Liked “STOP texting me”") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My bleeding won't stop",
+        "the pain doesn't stop",
+        "I can't stop throwing up",
+        "how do I stop the bleeding",
+        "stop bleeding",
+        "I want to stop smoking",
+        "should I stop taking my blood thinner?",
+        "I'll stop by at 3",
+        "can I stop in tomorrow",
+        "la sangre no para",
+        "no puedo dejar de toser, no se me quita",
+        "quiero dejar de fumar",
+        "tengo el azúcar muy alto",
+        "cancel my appt please",
+        "quiero cancelar mi cita",
+        "don't stop texting me",
+        "please don't take me off your list",
+        "no me quiten de la lista",
+    ],
+)
+def test_stop_said_of_something_else(text):
+    assert is_about_else(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "your texts won't stop",
+        "you won't stop",
+        "they never stop texting me",
+        "my bleeding won't stop and stop texting me",
+        "cancel my appointment and take me off your list",
+        "cancel my appointment reminders",
+        "ustedes no paran",
+        "no dejan de mandarme mensajes",
+        "we have got to STOP this",
+        "make it stop",
+        "I said stop",
+        "hello",
+    ],
+)
+def test_stop_that_may_be_said_of_messages(text):
+    assert not is_about_else(text)

@@ -189,6 +189,8 @@ ADVERSARIAL = [
     "stop " * 2000,
     "please stop the stop all " * 400,
     "please thanks " * 700,
+    "dont stop the bleeding " * 430,
+    "no me quiten de la lista " * 400,
     "no quiero mas " * 720,
     "if i get chest pain when i had a heart attack last year " * 180,
     "ya no me duele el pecho " * 420,
@@ -402,6 +404,28 @@ def test_a_wish_to_go_on_is_no_opt_out(text):
 
 
 RECALL = "You are due for a health screening. Reply 1 and we will call you to book. Reply STOP to opt out"
+
+
+@pytest.mark.parametrize("outbound", ["", RECALL, VISIT])
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("My bleeding won't stop", "urgent"),
+        ("stop bleeding", "urgent"),
+        ("the pain doesn't stop", "significant"),
+        ("I'll stop by at 3", "significant"),
+        ("I want to stop smoking", "significant"),
+        ("Should I stop taking my blood thinner before the visit?", "significant"),
+        ("Cancel my appt please", "significant"),
+        ("don't unsubscribe me", "significant"),
+        ("don't stop texting me", "significant"),
+        ("no me quiten de la lista", "significant"),
+    ],
+)
+def test_stop_said_of_something_else_is_no_doubt_and_still_seen(text, level, outbound):
+    reading = read(text, outbound=outbound)
+    assert not reading.suspect_opt_out and "opt_out" not in reading.labels
+    assert reading.level == level
 
 
 @pytest.mark.parametrize("text", ["🛑", "désabonnez-moi svp", "请帮我退订"])

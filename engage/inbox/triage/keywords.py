@@ -61,6 +61,8 @@ ANYWHERE_ES = _patterns("anywhere_es", r"\b(?:{})")
 OTHERWISE = _patterns("otherwise", r"\b(?:{})\b")
 ABOUT_MESSAGES = _patterns("about_messages", r"\b(?:{})\b")
 WE_GO_ON = _patterns("we_go_on", r"\b(?:{})\b")
+# "Don't unsubscribe me" and "you never call me back" are no opt-outs, whatever else is.
+STILL_WANTED = _patterns("still_wanted", r"\b(?:{})\b")
 CANCELS_VISIT = _patterns("cancels_visit", r"\b(?:{})\b")
 # "No, stop texting me" answers before it revokes; "don't stop texting me" does not revoke.
 ANSWER = re.compile(r"^\s*no\b\s*[,.;:!-]+", re.I)
@@ -166,7 +168,7 @@ def _exact(kind: Kind, said: str, lang: str, *, provider: bool = False) -> Keywo
 
 
 def _phrase(said: str) -> Keyword | None:
-    said = NOT_OURS.sub(" ", said).strip()
+    said = STILL_WANTED.sub(" ", NOT_OURS.sub(" ", said)).strip()
     spanish = WHOLE_ES.fullmatch(said) or ANYWHERE_ES.search(said)
     found = spanish or WHOLE.fullmatch(said) or ANYWHERE.search(said)
     if found is None:

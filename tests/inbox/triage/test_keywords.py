@@ -75,6 +75,9 @@ def test_words_of_other_languages_as_the_whole_message(text):
         "alto a los mensajes",
         "no gracias, bórrenme",
         "I already text stop 3 times! stop texting me",
+        "why don't you stop texting me",
+        "why dont you take me off your list",
+        "don't call me back",
     ],
 )
 def test_phrases_that_revoke(text):

@@ -149,13 +149,14 @@ def _stopped_since(message: Message) -> bool:
     stops = Consent.objects.filter(
         address=message.address, channel=Channel.SMS, decision=Consent.Decision.REVOKED
     )
-    return any(_said_at(stop) > message.created_at for stop in stops)
+    return any(_said_at(stop) > (message.created_at, message.pk) for stop in stops)
 
 
-def _said_at(consent: Consent) -> datetime:
+def _said_at(consent: Consent) -> tuple[datetime, int]:
+    """When, and of two at the same moment in which order."""
     kind, _, pk = consent.evidence.partition(":")
     said = Message.objects.filter(pk=pk).first() if kind == "message" and pk.isdigit() else None
-    return said.created_at if said else consent.at
+    return (said.created_at, said.pk) if said else (consent.at, 0)
 
 
 def answer_help(message: Message) -> None:

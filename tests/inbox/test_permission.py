@@ -1,11 +1,14 @@
 """Opt-out, opt-in and help words, with the traps that bite real clinics."""
 
 from datetime import timedelta
+from unittest import mock
 
 from django.test import override_settings
 
 from engage.campaigns.models import Campaign, Enrollment
+from engage.inbox import permission
 from engage.inbox.actions import decide_doubt, match, receive, reply
+from engage.inbox.jobs import finish_unsorted
 from engage.inbox.models import Conversation, Level
 from engage.lib import clock
 from engage.messaging import policy
@@ -178,6 +181,13 @@ class Start(InboxTestCase):
         receive(sid="SM-late", address=ANA, to="+15550100000", body="START", raw={}, at=at)
         assert self.state() == "revoked"
         assert "and to stop after that" in Task.objects.get(reason="other").summary
+
+    def test_nor_one_that_could_not_be_carried_out_at_first(self):
+        with mock.patch.object(permission, "start", side_effect=RuntimeError):
+            self.hear("START")
+        self.hear("STOP")
+        finish_unsorted()
+        assert self.state() == "revoked"
 
     def test_yes_is_none_though_the_carrier_takes_it_for_one(self):
         self.hear("STOP")

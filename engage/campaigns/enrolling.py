@@ -67,17 +67,19 @@ def judged(gaps: QuerySet[CareGap], campaign: Campaign) -> QuerySet[Any]:
     granted, revoked = ContactPoint.Permission.GRANTED, ContactPoint.Permission.REVOKED
     opted_out = points.filter(Q(sms_consent=revoked) | Q(state=ContactPoint.State.OPTED_OUT))
     mine = Enrollment.objects.filter(gap=OuterRef("pk"))
+    elsewhere = mine.active().exclude(campaign=campaign.pk or 0)
     answered = mine.filter(
         state=Enrollment.State.ENDED, why__in=Enrollment.ANSWERS, ended_at__gte=OuterRef("period_start")
     )
-    elsewhere = mine.active().exclude(campaign=campaign.pk or 0)
+    which = Case(
+        When(Exists(elsewhere), then=Value(Why.OTHER_CAMPAIGN.value)), default=Value(Why.SETTLED.value)
+    )
     reasons = [
         When(patient__deceased=True, then=Value(Why.DECEASED.value)),
         When(patient__confidential=True, then=Value(Why.CONFIDENTIAL.value)),
         When(patient__in=undecided().values("patient"), then=Value(Why.UNDECIDED.value)),
-        When(Exists(answered), then=Value(Why.SETTLED.value)),
         When(~Q(patient__language__in=approved_languages(campaign)), then=Value(Why.NO_LANGUAGE.value)),
-        When(Exists(elsewhere), then=Value(Why.OTHER_CAMPAIGN.value)),
+        When(Exists(elsewhere | answered), then=which),  # most have neither: one look instead of two
         When(Q(texts_lately__gte=MOST_TEXTS), then=Value(Why.RECENT.value)),
         When(Exists(reach.stopped().filter(patient=OuterRef("patient"))), then=Value(Why.OPTED_OUT.value)),
         When(Exists(usable.filter(sms_consent=granted)), then=Value("")),

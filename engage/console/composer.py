@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from engage.console.access import StaffRequest
+from engage.inbox.actions import last_heard
 from engage.inbox.models import Conversation
 from engage.lib import clock, text
 from engage.lib.text import number
 from engage.messaging import policy, templates
-from engage.messaging.models import Message, Template
+from engage.messaging.models import Template
 from engage.patients import actions as patients
 from engage.patients.models import ContactPoint, Patient
 
@@ -75,12 +76,6 @@ def point_for(conversation: Conversation) -> ContactPoint | None:
     known = list(conversation.patient.contact_points.filter(system=ContactPoint.System.PHONE))
     wrote_from = [p for p in known if p.value == conversation.address]
     return next(iter([*wrote_from, *usable, *known]), None)
-
-
-def last_heard(conversation: Conversation) -> int:
-    """The id of the last reply: an answer written before a newer one arrived is shown again."""
-    heard = conversation.messages().filter(direction=Message.Direction.IN)
-    return heard.order_by("-created_at", "-id").values_list("pk", flat=True).first() or 0
 
 
 def in_words(verdict: Any, patient: Patient) -> str:

@@ -14,6 +14,7 @@ from engage.caregaps.models import CareGap
 from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
 from engage.console.thread import Bubble, Mark, marks_of, thread
+from engage.inbox import actions
 from engage.inbox.models import Conversation, Flag
 from engage.lib import phone
 from engage.messaging.models import Message
@@ -24,7 +25,7 @@ from engage.worklist.models import Outcome, Reason, Task
 
 SAID = 2  # last messages shown in the panel
 CONVERSATION = re.compile(r"^(?:conversation:|/inbox/c/)(\d+)/?$")
-QUOTED = re.compile(r":? “.*”\.?$", re.DOTALL)
+QUOTED = re.compile(r":? “[^”]*”")
 SNOOZE = (("hour", "1 hour"), ("tomorrow", "Tomorrow 9:00"), ("days", "3 days"), ("week", "1 week"))
 
 # What a task is called where no words of the patient caused it: shape, word, tone (docs/interface.md).
@@ -136,11 +137,13 @@ def whys(row: Row, marks: list[Mark]) -> list[Why]:
 
 
 def sentence(task: Task, quoted: set[str]) -> str:
-    """The task's sentence, without the patient's words where they stand in the first column already."""
-    if any(words in task.summary for words in quoted):
-        said = QUOTED.sub("", task.summary)
-        return said if said.endswith("?") else f"{said}."
-    return task.summary
+    """The task's sentences, without the patient's words where they stand in the first column already."""
+
+    def left(said: re.Match[str]) -> str:
+        return "" if any(words in said[0] for words in quoted) else said[0]
+
+    said = QUOTED.sub(left, task.summary)
+    return said if said.endswith((".", "?", "”")) else f"{said}."
 
 
 def outcomes(task: Task) -> list[tuple[str, str, str, bool]]:
@@ -168,6 +171,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None, staff: list[User])
         "held_until": holder.claimed_until if holder else None,
         "conversation": talk,
         "said": said[-SAID:],
+        "last": actions.last_heard(talk) if talk else 0,
         "gaps": gaps,
         "gaps_first": bool(gaps) and task.is_open and task.reason == Reason.ALREADY_DONE,
         "phones": phones_of(task),

@@ -9,7 +9,7 @@ from engage.audit.models import record
 from engage.campaigns.actions import end_for_patient
 from engage.campaigns.models import Enrollment
 from engage.caregaps.models import CareGap
-from engage.inbox.actions import settle_urgent
+from engage.inbox.actions import refuse_unread, settle_urgent
 from engage.messaging.actions import suppress_patient
 from engage.patients.actions import record_death
 from engage.worklist import actions
@@ -18,13 +18,19 @@ from engage.worklist.models import Outcome, Task
 ENDS_OUTREACH = {Outcome.BOOKED: Enrollment.Why.STAFF, Outcome.DECLINED: Enrollment.Why.DECLINED}
 
 
-def end(tasks: Iterable[Task], outcome: str, note: str, *, by: User) -> list[Task]:
-    """Ends these tasks of one patient alike, all or none. TaskError when one of them cannot end so."""
+def end(tasks: Iterable[Task], outcome: str, note: str, *, by: User, last: int | None = None) -> list[Task]:
+    """Ends these tasks of one patient alike, all or none. TaskError when one of them cannot end so.
+
+    `last` is the newest reply that was shown; InboxError when a newer one needs a person.
+    """
+    tasks = list(tasks)
     with transaction.atomic():
+        for about in sorted({task.about for task in tasks}) if last is not None else ():
+            refuse_unread(about, last or 0)
         ended = [actions.finish(task, outcome, note, by=by) for task in tasks]
         for task in ended:
             follow(task, by=by)
-            settle_urgent(task.about)
+            settle_urgent(task.about, by=by, last=last)
     return ended
 
 
@@ -50,7 +56,7 @@ def take_back(tasks: Iterable[Task], *, by: User) -> list[Task]:
         for task in tasks:
             told = task.outcome == Outcome.DECEASED
             back.append(actions.reopen(task, by=by))
-            settle_urgent(task.about)
+            settle_urgent(task.about, by=by)
             if told and task.patient is not None and task.patient.deceased_on is None:
                 task.patient.deceased = False
                 task.patient.save(update_fields=["deceased"])

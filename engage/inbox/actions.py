@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from engage.accounts.models import User
 from engage.audit.models import record
@@ -215,25 +215,64 @@ def urgent_open(conversation: Conversation) -> bool:
     return Task.objects.open().filter(about=conversation.about, reason=Reason.URGENT_REPLY).exists()
 
 
-def settle_urgent(about: str) -> None:
+def last_heard(conversation: Conversation) -> int:
+    """The id of the last reply that came in: a form carries it, so that nothing is done over a newer one."""
+    heard = conversation.messages().filter(direction=Message.Direction.IN)
+    return heard.aggregate(last=Max("pk"))["last"] or 0
+
+
+def refuse_unread(about: str, last: int) -> None:
+    """InboxError when a reply that needs a person has come after the reply `last`, the newest that was shown.
+
+    `about` is a task's key. Its conversation is held until the transaction ends; one that names none is let through.
+    """
+    conversation = _held(about)
+    if conversation is None:
+        return
+    newer = conversation.unanswered().filter(pk__gt=last)
+    if newer.exclude(reading__level=Level.ROUTINE, reading__complete=True).exists():
+        raise InboxError(
+            "The patient wrote again since you opened this. Read it, then end the task once more."
+        )
+
+
+def _held(about: str) -> Conversation | None:
+    kind, _, pk = about.partition(":")
+    if kind != "conversation" or not pk.isdigit():
+        return None
+    return Conversation.objects.select_for_update().filter(pk=pk).first()
+
+
+def settle_urgent(about: str, *, by: User | str = "system", last: int | None = None) -> None:
     """After the urgent task of a conversation has ended, or is open again: the conversation's level follows it.
 
     `about` is the task's key; nothing happens for one that names no conversation. It stays open: a person closes it.
+    What came after the reply `last`, the newest that was shown (or after the task's end), was not handled with it.
     """
-    kind, _, pk = about.partition(":")
-    if kind != "conversation" or not pk.isdigit():
-        return
     with transaction.atomic():
-        conversation = Conversation.objects.select_for_update().filter(pk=pk).first()
+        conversation = _held(about)
         if conversation is None or conversation.state != Conversation.State.OPEN:
             return
         if urgent_open(conversation):
             conversation.level = Level.URGENT
             conversation.save(update_fields=["level"])
             return
-        urgent = Reading.objects.filter(message__in=conversation.unanswered(), level=Level.URGENT)
-        urgent.update(level=Level.SIGNIFICANT)
+        _lower(conversation, last, by)
         conversation.settle_level()
+
+
+def _lower(conversation: Conversation, last: int | None, by: User | str) -> None:
+    handled = conversation.unanswered()
+    if last is None:
+        ended = Task.objects.filter(about=conversation.about, reason=Reason.URGENT_REPLY)
+        handled = handled.filter(created_at__lte=ended.aggregate(at=Max("closed_at"))["at"] or clock.now())
+    else:
+        handled = handled.filter(pk__lte=last)
+    urgent = Reading.objects.filter(message__in=handled, level=Level.URGENT)
+    lowered = list(urgent.values_list("message_id", flat=True))
+    if lowered:
+        urgent.update(level=Level.SIGNIFICANT)
+        record(by, "conversation.settle", conversation, messages=lowered)
 
 
 def _refuse_urgent(conversation: Conversation, done: str) -> None:

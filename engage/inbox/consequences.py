@@ -119,7 +119,8 @@ def open_tasks(heard: Heard, settled: frozenset[str] = frozenset()) -> None:
     """
     conversation, found = heard.conversation, heard.found
     if found.level == "urgent":
-        open_urgent(conversation, heard.message.created_at, sentence_for(heard, urgent_label(found)))
+        sentence = sentence_for(heard, urgent_label(found))
+        open_urgent(conversation, heard.message.created_at, sentence, heard.message)
     if conversation.patient_id is None:
         left = set(found.named) - NO_REPLY - SETTLED_ELSEWHERE - settled
         if left or (not found.labels and found.level != "routine"):
@@ -157,10 +158,16 @@ def _open(heard: Heard, rule: Rule, label: str) -> None:
         priority=rule.priority,
         opened_by="triage",
         link=conversation.link,
+        source=source_of(heard.message),
     )
 
 
-def open_urgent(conversation: Conversation, at: datetime, summary: str) -> Task:
+def source_of(message: Message) -> str:
+    """How a task names the reply that asks for it."""
+    return f"message:{message.pk}"
+
+
+def open_urgent(conversation: Conversation, at: datetime, summary: str, message: Message) -> Task:
     return worklist.open_task(
         reason=Reason.URGENT_REPLY,
         summary=summary,
@@ -172,6 +179,7 @@ def open_urgent(conversation: Conversation, at: datetime, summary: str) -> Task:
         priority=Task.Priority.URGENT,
         opened_by="triage",
         link=conversation.link,
+        source=source_of(message),
     )
 
 

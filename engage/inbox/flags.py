@@ -104,7 +104,7 @@ def add_flag(message: Message, label: str, *, by: User) -> Flag:
         conversation.settle_level()
         if level == Level.URGENT:
             summary = f"{consequences.MENTIONS[label]} (seen by staff): “{message.body.strip()[:200]}”."
-            consequences.open_urgent(conversation, clock.now(), summary)
+            consequences.open_urgent(conversation, clock.now(), summary, message)
         if label == "opt_out":
             permission.suspend(message, identify(message.address, message.created_at), conversation)
     return flag

@@ -115,6 +115,7 @@ def _may_cancel(message: Message, sender: Sender, conversation: Conversation, *,
             patient=conversation.patient,
             opened_by="triage",
             link=conversation.link,
+            source=f"message:{message.pk}",
         )
 
 
@@ -185,6 +186,7 @@ def suspend(message: Message, sender: Sender, conversation: Conversation) -> Non
         patient=conversation.patient,
         opened_by="triage",
         link=conversation.link,
+        source=f"message:{message.pk}",
     )
 
 
@@ -248,4 +250,5 @@ def _ask_a_person(message: Message, conversation: Conversation, sentence: str) -
         patient=conversation.patient,
         opened_by="triage",
         link=conversation.link,
+        source=f"message:{message.pk}",
     )

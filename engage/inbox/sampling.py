@@ -187,6 +187,7 @@ def _act_on(message: Message, label: str, by: User) -> None:
             priority=rule.priority,
             opened_by="sampling",
             link=conversation.link,
+            source=consequences.source_of(message),
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
 
 from django.db import transaction
 
@@ -10,8 +11,9 @@ from engage.audit.models import AuditEvent, event, record
 from engage.lib import clock
 from engage.lib.fixed import Fixed, insert, update
 from engage.patients.models import Patient
-from engage.worklist.models import Outcome, Task
+from engage.worklist.models import LONGEST, Outcome, Task
 
+SENTENCE = 300  # characters of one
 NOTED = (Outcome.EMERGENCY_HANDLED, Outcome.HANDED_ON, Outcome.DECEASED)  # outcomes that need a sentence
 
 
@@ -32,21 +34,24 @@ def open_task(
     opened_by: str = "system",
     link: str = "",
     owner: User | None = None,
+    source: str = "",
 ) -> Task:
     """The open task about this for this reason: a new one, or the one there is, made more pressing but never less.
 
-    Safe to repeat and to race: the database holds at most one open task per (about, reason).
+    `source` names what asks for it ("message:12"): something new adds its sentence to the task, and brings back one that
+    was put off. Safe to repeat and to race: the database holds at most one open task per (about, reason).
     """
+    says = summary[:SENTENCE]
     fields = {
-        "summary": summary[:300], "due_at": due_at, "clinic": clinic, "patient": patient, "queue": queue,
-        "priority": priority, "opened_by": opened_by[:60], "link": link, "owner": owner,
+        "summary": says, "because": [[source, says]], "due_at": due_at, "clinic": clinic, "patient": patient,
+        "queue": queue, "priority": priority, "opened_by": opened_by[:60], "link": link, "owner": owner,
     }  # fmt: skip
     task = Task(about=about, reason=reason, **fields)
     with transaction.atomic(savepoint=False):
         while not insert(task, once=True):
             there = OPEN_ONE.first(about=about, reason=reason)
             if there is not None:  # else it has ended this moment
-                return _more_pressing(there, due_at, priority, queue)
+                return _join(there, task)
         record(opened_by, "task.open", task, reason=reason)
     return task
 
@@ -56,13 +61,40 @@ OPEN_ONE = Fixed(
 )
 
 
-def _more_pressing(task: Task, due_at: datetime, priority: int, queue: str) -> Task:
-    if priority < task.priority or due_at < task.due_at:
-        task.queue = queue if priority < task.priority else task.queue
-        task.priority, task.due_at = min(priority, task.priority), min(due_at, task.due_at)
+def _join(task: Task, more: Task) -> Task:
+    """What asks for the task besides: its sentences are added and wake it; more pressing it becomes, never less."""
+    changed = _add_sentences(task, more) + _press(task, more)
+    if changed:
         task.state, task.snoozed_until = Task.State.OPEN, None
-        update(task, "priority", "due_at", "queue", "state", "snoozed_until")
+        update(task, "state", "snoozed_until", *changed)
+        now = {"priority": task.priority, "queue": task.queue, "due_at": task.due_at.isoformat()}
+        record(more.opened_by, "task.join", task, **now)
     return task
+
+
+def _add_sentences(task: Task, more: Task) -> list[str]:
+    because = task.because or [["", task.summary]]
+    new = [each for each in more.because if each[0] and each not in because]
+    if not new:
+        return []
+    task.because = [*because, *new]
+    task.summary = stacked(task.because)
+    return ["because", "summary"]
+
+
+def _press(task: Task, more: Task) -> list[str]:
+    graver = more.priority < task.priority
+    if not graver and more.due_at >= task.due_at:
+        return []
+    task.queue = more.queue if graver else task.queue
+    task.priority, task.due_at = min(more.priority, task.priority), min(more.due_at, task.due_at)
+    return ["priority", "due_at", "queue"]
+
+
+def stacked(because: list[list[str]]) -> str:
+    """The sentences in one summary, each once: those of the newest source first, so that they are never cut away."""
+    groups = [[says for _, says in group] for _, group in groupby(because, key=lambda each: each[0])]
+    return " ".join(dict.fromkeys(says for group in reversed(groups) for says in group))[:LONGEST]
 
 
 def close_about(

@@ -11,6 +11,7 @@ from engage.lib import clock
 from engage.patients.models import Patient
 
 CLAIM_MINUTES = 15
+LONGEST = 600  # characters of a summary
 
 
 class Reason(models.TextChoices):
@@ -93,7 +94,8 @@ class Task(models.Model):
     clinic = models.ForeignKey(Clinic, null=True, on_delete=models.PROTECT)
     patient = models.ForeignKey(Patient, null=True, on_delete=models.PROTECT, related_name="tasks")
     reason = models.CharField(max_length=20, choices=Reason.choices)
-    summary = models.CharField(max_length=300)  # one sentence
+    summary = models.CharField(max_length=LONGEST)  # a sentence for each thing that asks for it
+    because = models.JSONField(default=list)  # [["message:12", its sentence], …]; "" when nothing is named
     about = models.CharField(
         max_length=60
     )  # "caregap:812", "conversation:7"; with the reason unique while open

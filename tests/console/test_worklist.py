@@ -67,7 +67,8 @@ class Desk(CastTestCase):
         return reverse(name, args=[task.pk] if task else [])
 
     def post(self, name, task, htmx=False, **values):
-        return self.client.post(self.at(name, task), values, headers=HTMX if htmx else {})
+        shown = {"last": self.message.pk}  # as the form of the panel has it
+        return self.client.post(self.at(name, task), shown | values, headers=HTMX if htmx else {})
 
 
 class Listing(Desk):
@@ -247,6 +248,22 @@ class Ending(Desk):
         answer = self.post("task_finish", self.call, outcome="nonsense", note="I wrote this")
         assert answer.status_code == 422 and "I wrote this" in answer.content.decode()
         assert Task.objects.open().count() == 2
+
+    def test_over_a_newer_reply_nobody_has_read_it_does_not_end(self):
+        panel = self.client.get(self.at("worklist_task", self.urgent)).content.decode()
+        assert f'name="last" value="{self.message.pk}"' in panel
+        newer = Message.objects.create(
+            direction="in", state="received", clinic=self.clinic, patient=self.patient, address="+16175550142",
+            body="I want to kill myself", key="in:3",
+        )  # fmt: skip
+        handled = {"outcome": "emergency_handled", "note": "Called 911."}
+        for htmx in (True, False):
+            answer = self.post("task_finish", self.urgent, htmx, **handled)
+            text = answer.content.decode()
+            assert answer.status_code == 422 and "wrote again" in text and newer.body in text
+            assert f'name="last" value="{newer.pk}"' in text
+        assert self.post("task_finish", self.urgent, last=newer.pk, **handled).status_code == 302
+        assert not Task.objects.open().filter(pk=self.urgent.pk).exists()
 
     def test_one_that_fails_keeps_all_open(self):
         other = self.task("reply", "Asks.", "x:1", 30, self.ben)

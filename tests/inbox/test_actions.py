@@ -7,7 +7,7 @@ import pytest
 from engage.audit.models import AuditEvent
 from engage.inbox import actions, jobs
 from engage.inbox.actions import InboxError
-from engage.inbox.models import Conversation, Flag, Level
+from engage.inbox.models import Conversation, Flag, Level, Reading
 from engage.lib import clock
 from engage.messaging import policy
 from engage.messaging.models import Message
@@ -172,6 +172,29 @@ class Handled(InboxTestCase):
         self.hear("the chest pain is back, I can't breathe")
         assert self.conversation().level == Level.URGENT
         assert Task.objects.open().filter(reason="urgent_reply").count() == 1
+
+    def test_a_second_urgent_reply_says_why_too(self):
+        self.hear("I want to kill myself")
+        assert Task.objects.open().get(reason="urgent_reply").summary == (
+            "Mentions self-harm: “kill myself”. Mentions what may be an emergency: “chest pain”."
+        )
+
+    def test_what_came_after_the_last_reply_shown_is_not_handled_with_it(self):
+        first = Message.objects.heard().get()
+        self.hear("I want to kill myself")
+        with pytest.raises(InboxError, match="wrote again"):
+            actions.refuse_unread(self.task.about, first.pk)
+        self.finish()
+        actions.settle_urgent(self.task.about, by=self.nurse, last=first.pk)
+        assert self.conversation().level == Level.URGENT
+        assert list(Reading.objects.order_by("pk").values_list("level", flat=True)) == [2, 0]
+        event = AuditEvent.objects.get(action="conversation.settle")
+        assert (event.actor, event.detail) == ("nurse", {"messages": [first.pk]})
+
+    def test_a_newer_reply_that_needs_nobody_holds_nothing_up(self):
+        first = Message.objects.heard().get()
+        self.hear("Thanks")
+        actions.refuse_unread(self.task.about, first.pk)
 
     def test_what_names_no_conversation_is_left_alone(self):
         actions.settle_urgent("caregap:8")

@@ -47,6 +47,29 @@ class Opening(CastTestCase):
         opened(self, priority=Task.Priority.ATTENTION)
         assert Task.objects.waiting().filter(pk=task.pk).exists()
 
+    def test_what_asks_for_it_besides_adds_its_sentence_and_wakes_it(self):
+        opened(self, source="message:1")
+        actions.snooze(opened(self), clock.now() + timedelta(days=3), by=self.coordinator)
+        again = opened(self, source="message:1")  # a second run over the same reply
+        assert (again.state, again.summary) == ("snoozed", "Asks a question.")
+        more = opened(self, source="message:2", summary="Says no.")
+        assert (more.state, more.snoozed_until) == ("open", None)
+        assert more.summary == "Says no. Asks a question."
+        assert more.because == [["message:1", "Asks a question."], ["message:2", "Says no."]]
+        assert Task.objects.get().summary == more.summary
+
+    def test_many_sentences_keep_the_newest(self):
+        for n in range(9):
+            task = opened(self, source=f"message:{n}", summary=f"{n}" * 200)
+        assert len(task.summary) == 600
+        assert task.summary.startswith("8" * 200 + " 777")
+
+    def test_becoming_more_pressing_is_on_the_record(self):
+        opened(self)
+        opened(self, priority=Task.Priority.URGENT, queue=Task.Queue.ONCALL)
+        detail = AuditEvent.objects.get(action="task.join").detail
+        assert (detail["priority"], detail["queue"]) == (0, "oncall")
+
     def test_after_an_end_the_same_may_be_opened_again(self):
         first = actions.finish(opened(self), Outcome.ANSWERED, by=self.coordinator)
         assert opened(self).pk != first.pk

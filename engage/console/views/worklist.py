@@ -15,6 +15,7 @@ from engage.console.access import CARE, StaffRequest, listed, page, viewed
 from engage.console.endings import end, take_back
 from engage.console.templatetags.words import LANGUAGES
 from engage.inbox.deadlines import next_morning
+from engage.inbox.models import InboxError
 from engage.lib import clock
 from engage.lib.text import number
 from engage.worklist import actions, board
@@ -123,8 +124,9 @@ def task_finish(request: StaffRequest, pk: int) -> HttpResponse:
     also = [pk for pk in map(number, request.POST.getlist("also")) if pk is not None]
     others = list(Task.objects.visible_to(request.user).filter(pk__in=also, patient=task.patient_id).open())
     try:
-        end([task, *others], outcome, note, by=request.user)
-    except TaskError as error:
+        last = number(request.POST.get("last", "")) or 0
+        end([task, *others], outcome, note, by=request.user, last=last)
+    except (TaskError, InboxError) as error:
         missing = actions.needs_note(task, outcome) and not note.strip()
         return panel(
             request, own(request, pk), 422, error=str(error), chosen=outcome, note=note, note_missing=missing

@@ -1,12 +1,12 @@
 """A reply comes in: kept once, matched, its words obeyed, read, flagged, and given to a person, in one transaction."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import transaction
 
@@ -14,6 +14,7 @@ from engage.audit.models import record
 from engage.inbox import consequences, permission, secondreader, secondreading, triage, wordlist
 from engage.inbox.consequences import Heard
 from engage.inbox.models import Conversation, Level, Reading
+from engage.inbox.run import Earlier, Run, Step
 from engage.inbox.senders import ANSWERS_WITHIN, LAST_WORDS, Sender, identify, normal
 from engage.inbox.triage import keywords, lexicon
 from engage.inbox.triage.keywords import Keyword
@@ -29,13 +30,12 @@ from engage.patients.models import Channel
 from engage.worklist import actions as worklist
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-Step = tuple[str, Callable[[], object]]
 MOST_MEDIA = 10  # files in one message, the carrier's own limit
 CONTEXTS = {
     "caregap": "screening_reminder",
     "appointment": "appointment_reminder",
 }  # by what a text was about
+KEPT = ("labels", "level", "said", "language", "version", "complete", "failure", "done", "tried_at")
 
 
 def receive(
@@ -146,12 +146,14 @@ def process(
     opt_out_type: str = "",
     patience: float | None = None,
     prepared: "Prepared | None" = None,
+    earlier: Earlier | None = None,
 ) -> Reading:
     """Every stage over one reply; each in its own savepoint, so that one failing loses none of the others.
 
-    May be repeated: what is done already is not done again. `patience`: see triage.attempt.
+    May be repeated with what came of it `earlier`: what is done already is not done again, even where a person has ended
+    it since. `patience`: see triage.attempt.
     """
-    run = Run(message)
+    run = Run(message, earlier)
     ours = sender.outbound.body if sender.outbound else ""
     word = run.read("keywords", lambda: spoken(message.body, opt_out_type, ours))
     found = run.triage(lambda: read(message, sender, patience, prepared))
@@ -162,39 +164,58 @@ def process(
         if message.language != conversation.language:  # automatic answers are given in it
             message.language = conversation.language
             update(message, "language")
-    run.all(steps(message, conversation, sender, word, found))
+    run.all(steps(message, conversation, sender, word, found, run.done))
     if run.failures:
-        run.step("operator", lambda: consequences.tell_operator(conversation, message.created_at))
+        tell = partial(consequences.tell_operator, conversation, message.created_at)
+        run.step(Step("operator", tell, frozenset({"operator"})))
     reading = conclude(run, found, obeyed=word is not None and word.kind == "stop")
     if secondreader.is_on() and (word is None or not word.exact):
-        run.step(
-            "second reader", partial(secondreading.wanted, message)
-        )  # after all else: it holds up nothing
+        ask = partial(secondreading.wanted, message)
+        run.step(Step("second reader", ask))  # after all else: it holds up nothing
+    if earlier is not None and consequences.level_of(run.fresh) < Level.ROUTINE:
+        conversation.wake(message.created_at)
     conversation.level = conversation.graded(reading)
     update(conversation)
     return reading
 
 
 def steps(
-    message: Message, conversation: Conversation, sender: Sender, word: Keyword | None, found: Found | None
+    message: Message,
+    conversation: Conversation,
+    sender: Sender,
+    word: Keyword | None,
+    found: Found | None,
+    done: frozenset[str] = frozenset(),
 ) -> Iterator[Step]:
-    """What a reply leads to, in order: its words first, then the gravest."""
+    """What a reply leads to, in order: its words first, then the gravest. `done` was done before."""
     if word is not None:
         labels = found.labels if found else ()
-        yield "words", partial(permission.obey, message, sender, conversation, word, labels)
+        obey = partial(permission.obey, message, sender, conversation, word, labels)
+        yield Step("words", obey, frozenset({"words"}))
     if found is None:
         return
     heard = Heard(message, conversation, sender, found)
     settled = consequences.SETTLED_BY_STOP if word is not None and word.kind == "stop" else frozenset()
-    yield "flags", partial(consequences.raise_flags, heard)
-    yield "tasks", partial(consequences.open_tasks, heard, settled)
-    yield "alert", partial(consequences.alert, heard)
-    yield "crisis reply", partial(consequences.reply_to_crisis, heard)
+    asked = consequences.asks(heard, settled)
+    urgent = [ask for ask in asked if ask in consequences.URGENT_ASKS]
+    yield Step("flags", partial(consequences.raise_flags, heard))
+    left = [ask for ask in asked if f"tasks:{ask}" not in done]
+    if left:
+        yield Step("tasks", partial(consequences.open_asked, heard, left), _each("tasks", left))
+    if urgent:
+        yield Step("alert", partial(consequences.alert, heard), _each("alert", urgent))
+        yield Step("crisis reply", partial(consequences.reply_to_crisis, heard), _each("crisis", urgent))
     if "opt_out" in found.labels and (word is None or word.kind != "stop"):
-        yield "doubt", partial(permission.suspend, message, sender, conversation)
-    yield "wrong person", partial(consequences.set_number_aside, heard)
+        yield Step("doubt", partial(permission.suspend, message, sender, conversation), frozenset({"doubt"}))
+    if "wrong_person" in found.labels:
+        aside = partial(consequences.set_number_aside, heard)
+        yield Step("wrong person", aside, frozenset({"wrong person"}))
     if word is None or word.kind not in ("help", "start"):
-        yield "campaigns", partial(consequences.stop_nudging, heard)
+        yield Step("campaigns", partial(consequences.stop_nudging, heard))
+
+
+def _each(step: str, asks: Iterable[str]) -> frozenset[str]:
+    return frozenset(f"{step}:{ask}" for ask in asks)
 
 
 def spoken(body: str, opt_out_type: str, ours: str = "") -> Keyword | None:
@@ -309,77 +330,33 @@ def asked(body: str, outbound: str, about: str, channel: str, language: str) -> 
     return {"text": body, "outbound": outbound, "context": context, "channel": channel, "lang": language}
 
 
-def conclude(run: "Run", found: Found | None, *, obeyed: bool) -> Reading:
+def conclude(run: Run, found: Found | None, *, obeyed: bool) -> Reading:
     """What triage came to; incomplete when any stage failed, so that the reply stays on top and is tried again.
 
-    An opt-out that has been carried out (`obeyed`) and says nothing else asks nothing of a person.
+    An opt-out that has been carried out (`obeyed`) and says nothing else asks nothing of a person. What people or the
+    second reader have said of the reply since an earlier run stands, and what triage said then, when it says nothing now.
     """
-    level = consequences.LEVEL[found.level] if found else Level.UNSORTED
+    level = said = consequences.LEVEL[found.level] if found else Level.UNSORTED
     if found and obeyed and set(found.named) <= consequences.SETTLED_BY_STOP and level != Level.URGENT:
-        level = Level.ROUTINE
-    reading = Reading(
-        message=run.message,
-        labels=list(found.labels) if found else [],
-        level=level,
-        said=level,
-        language=found.lang if found else "",
-        version=found.version if found else "",
-        complete=not run.failures,
-        failure="; ".join(run.failures)[:200],
-    )
-    kept = ["labels", "level", "said", "language", "version", "complete", "failure"]
-    insert_or_update(reading, "message", *kept)
+        level = said = Level.ROUTINE
+    before = run.earlier.reading if run.earlier else None
+    if run.earlier:
+        level = Level(run.earlier.level(level, consequences.level_of(run.fresh)))
+    if found is None and before is not None:
+        reading = run.kept(
+            labels=before.labels,
+            level=level,
+            said=before.said,
+            language=before.language,
+            version=before.version,
+        )
+    else:
+        reading = run.kept(
+            labels=list(found.labels) if found else [],
+            level=level,
+            said=said,
+            language=found.lang if found else "",
+            version=found.version if found else "",
+        )
+    insert_or_update(reading, "message", *KEPT)
     return reading
-
-
-@dataclass
-class Run:
-    """The stages over one reply and which of them failed (by name and kind of error: never the patient's words)."""
-
-    message: Message
-
-    def __post_init__(self) -> None:
-        self.failures: list[str] = []
-
-    def read(self, name: str, act: Callable[[], T]) -> T | None:
-        """A stage that only reads."""
-        try:
-            return act()
-        except Exception as error:
-            self.failed(name, error)
-            return None
-
-    def triage(self, act: Callable[[], Attempt]) -> Found | None:
-        """The reading stages: what they found, though one of them failed; nothing when none could start."""
-        tried = self.read("triage", act)
-        if tried is None:
-            return None
-        for failure in tried.failures:
-            log.error("message %s: triage stage %s", self.message.pk, failure)
-            self.failures.append(failure)
-        return tried.reading
-
-    def all(self, steps: Iterator[Step]) -> None:
-        """Together when nothing fails; otherwise one by one, each in its own savepoint, so that one loses no other."""
-        todo = list(steps)
-        try:
-            with transaction.atomic():
-                for _, act in todo:
-                    act()
-        except Exception as error:
-            log.warning(
-                "message %s: %s; its steps are taken one by one", self.message.pk, type(error).__name__
-            )
-            for name, act in todo:
-                self.step(name, act)
-
-    def step(self, name: str, act: Callable[[], object]) -> None:
-        try:
-            with transaction.atomic():
-                act()
-        except Exception as error:
-            self.failed(name, error)
-
-    def failed(self, name: str, error: Exception) -> None:
-        log.error("message %s: %s failed with %s", self.message.pk, name, type(error).__name__)
-        self.failures.append(f"{name}: {type(error).__name__}")

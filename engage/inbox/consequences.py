@@ -13,7 +13,7 @@ from engage.campaigns.models import Enrollment
 from engage.inbox import deadlines
 from engage.inbox.models import Conversation, Flag, Level
 from engage.inbox.senders import Sender
-from engage.inbox.triage.reading import URGENT_LABELS, Finding
+from engage.inbox.triage.reading import LABELS, URGENT_LABELS, Finding
 from engage.inbox.triage.reading import Reading as Found
 from engage.lib import clock
 from engage.lib.fixed import Fixed, insert_missing
@@ -75,6 +75,14 @@ RULES: dict[str, Rule] = {
 }
 OTHER = Rule(Reason.REPLY, "Wrote something a person must read")
 SETTLED_ELSEWHERE = frozenset({"opt_out"})  # by engage.inbox.permission
+WHOSE = "whose"
+
+
+def _urgently(label: str) -> str:
+    return f"urgent:{label}"
+
+
+URGENT_ASKS = frozenset(map(_urgently, LABELS))
 SETTLED_BY_STOP = frozenset({"opt_out", "reschedule"})  # CANCEL asks about the visit with a task of its own
 
 
@@ -112,23 +120,41 @@ def _flag(heard: Heard, finding: Finding) -> Flag:
     )
 
 
-def open_tasks(heard: Heard, settled: frozenset[str] = frozenset()) -> None:
-    """The tasks the findings ask for: the urgent one first; whose reply it is, when nobody is matched.
+def open_tasks(heard: Heard) -> None:
+    """The tasks the findings ask for: the urgent one first; whose reply it is, when nobody is matched."""
+    open_asked(heard, asks(heard))
 
-    `settled` are labels that an obeyed word has dealt with.
+
+def asks(heard: Heard, settled: frozenset[str] = frozenset()) -> list[str]:
+    """What the findings ask of people, by label, the gravest first; `settled` are labels an obeyed word has dealt with.
+
+    Urgent ones are named as in URGENT_ASKS; WHOSE stands for all others while nobody is matched.
     """
-    conversation, found = heard.conversation, heard.found
-    if found.level == "urgent":
-        sentence = sentence_for(heard, urgent_label(found))
-        open_urgent(conversation, heard.message.created_at, sentence, heard.message)
-    if conversation.patient_id is None:
+    found = heard.found
+    urgent = [_urgently(label) for label in urgent_labels(found)] if found.level == "urgent" else []
+    if heard.conversation.patient_id is None:
         left = set(found.named) - NO_REPLY - SETTLED_ELSEWHERE - settled
-        if left or (not found.labels and found.level != "routine"):
+        return [*urgent, WHOSE] if left or (not found.labels and found.level != "routine") else urgent
+    return [*urgent, *(label for label in labels_to_act_on(found) if label not in settled)]
+
+
+def open_asked(heard: Heard, asked: list[str]) -> None:
+    """The tasks for some of what `asks` gave."""
+    urgent = [label for label in LABELS if _urgently(label) in asked]
+    if urgent:
+        sentence = sentence_for(heard, urgent[0])
+        open_urgent(heard.conversation, heard.message.created_at, sentence, heard.message)
+    for ask in asked:
+        if ask == WHOSE:
             _open(heard, Rule(Reason.UNMATCHED_REPLY, "Wrote from an unknown or shared number", 4), "")
-        return
-    for label in labels_to_act_on(found):
-        if label not in settled:
-            _open(heard, RULES.get(label, OTHER), label)
+        elif ask not in URGENT_ASKS:
+            _open(heard, RULES.get(ask, OTHER), ask)
+
+
+def level_of(done: frozenset[str]) -> Level:
+    """How much it matters that tasks were opened for this ("tasks:" and what asked for them)."""
+    asked = {key.removeprefix("tasks:") for key in done if key.startswith("tasks:")}
+    return Level.URGENT if asked & URGENT_ASKS else Level.SIGNIFICANT if asked else Level.ROUTINE
 
 
 def labels_to_act_on(found: Found) -> Iterator[str]:
@@ -219,10 +245,10 @@ MENTIONS = {
 }
 
 
-def urgent_label(found: Found) -> str:
-    """The gravest label of an urgent reply."""
+def urgent_labels(found: Found) -> list[str]:
+    """The labels that make a reply urgent, the gravest first."""
     urgent = [label for label in found.labels if label in URGENT_LABELS]
-    return (urgent or [f.label for f in found.findings if f.level == "urgent"] or ["emergency"])[0]
+    return urgent or [f.label for f in found.findings if f.level == "urgent"] or ["emergency"]
 
 
 def sentence_for(heard: Heard, label: str) -> str:

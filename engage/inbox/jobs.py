@@ -11,6 +11,7 @@ from engage.inbox import arrival, sampling, secondreading
 from engage.inbox.actions import settle_urgent
 from engage.inbox.consequences import all_read
 from engage.inbox.models import Conversation, Level, Reading
+from engage.inbox.run import Earlier
 from engage.inbox.senders import Sender, answered_by_reply, identify
 from engage.inbox.triage import PATIENCE_LATER
 from engage.lib import clock
@@ -46,7 +47,10 @@ def _finish(message_id: int) -> bool:
     with transaction.atomic():
         message = Message.objects.select_related("patient__clinic").get(pk=message_id)
         conversation = Conversation.of(message).lock()
-        reading = arrival.process(message, conversation, _sender(message), patience=PATIENCE_LATER)
+        earlier = Earlier.of(message)
+        reading = arrival.process(
+            message, conversation, _sender(message), patience=PATIENCE_LATER, earlier=earlier
+        )
     return reading.complete
 
 

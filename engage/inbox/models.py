@@ -137,6 +137,12 @@ class Conversation(models.Model):
         self.last_message_at = max(self.last_message_at, at)
         self.level = Level.UNSORTED
 
+    def wake(self, at: datetime) -> None:
+        """More has been found in a reply of that moment: a person must look, whatever was done since. Not saved here."""
+        if self.state != self.State.OPEN:
+            self.state, self.snoozed_until = self.State.OPEN, None
+            self.waiting_since = min(self.waiting_since or at, at)
+
     def settle_level(self) -> None:
         """The gravest of the unanswered replies; unsorted while triage has not finished one of them."""
         self.level = self.graded()
@@ -225,6 +231,8 @@ class Reading(models.Model):
     version = models.CharField(max_length=40, blank=True)
     complete = models.BooleanField(default=False)
     failure = models.CharField(max_length=200, blank=True)
+    done = models.JSONField(default=list)  # what it has led to, by key: a second run does not do it again
+    tried_at = models.DateTimeField(null=True)  # machine time; when the stages last ran over it
     matched_at = models.DateTimeField(null=True)  # machine time; when a person said whose reply it is
 
     objects: ClassVar[models.Manager["Reading"]]

@@ -2,14 +2,17 @@
 
 import threading
 import time
+from datetime import timedelta
 from unittest import mock
 
 from django.db import transaction
 
-from engage.inbox import jobs
+from engage.inbox import actions, jobs
 from engage.inbox.models import Flag, Level, Reading
 from engage.inbox.triage import pipeline
+from engage.lib import clock
 from engage.worklist.models import Task
+from tests.base import NOON
 from tests.inbox.base import InboxTestCase
 
 
@@ -140,3 +143,82 @@ class EachStageBroken(InboxTestCase):
         task = Task.objects.get(about="triage:failing")
         assert (task.state, task.outcome) == ("done", "by_system")
         assert self.conversation().level == Level.SIGNIFICANT
+
+
+class WhileAStageIsBroken(InboxTestCase):
+    """The reply is tried again each minute; what people have ended meanwhile stays ended."""
+
+    def broken(self):
+        return mock.patch.object(pipeline.classifier, "load", side_effect=FileNotFoundError)
+
+    def test_what_was_ended_is_not_opened_nor_alerted_again(self):
+        with self.broken():
+            self.hear("tengo dolor de pecho y quiero una cita")
+            task = Task.objects.get(reason="urgent_reply")
+            begin = clock.machine_now()
+            for minute in range(1, 70, 6):
+                if minute == 7:
+                    Task.objects.update(state="done", outcome="answered", closed_at=clock.now())
+                    actions.settle_urgent(task.about)
+                later = begin + timedelta(minutes=minute)
+                with (
+                    mock.patch("engage.inbox.consequences.clock.machine_now", return_value=later),
+                    self.settings(NOW=NOON + timedelta(minutes=minute)),
+                ):
+                    assert jobs.finish_unsorted() == 0
+        assert not Task.objects.open().exists()
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+        assert [m.template.purpose for m in self.sent_to()] == ["crisis"]
+        assert Reading.objects.get().level == Level.SIGNIFICANT
+        assert self.conversation().level == Level.UNSORTED
+        assert jobs.finish_unsorted() == 1
+        assert self.conversation().level == Level.SIGNIFICANT
+
+    def test_a_doubt_that_a_person_decided_stays_decided(self):
+        with self.broken():
+            self.hear("please quit with these messages, tengo dolor de pecho")
+            assert Task.objects.open().filter(reason="opt_out_doubt").exists()
+            actions.decide_doubt(self.conversation(), stop=False, by=self.nurse)
+            jobs.finish_unsorted()
+        assert not Task.objects.open().filter(reason="opt_out_doubt").exists()
+
+    def test_a_step_that_failed_is_made_up_for(self):
+        with mock.patch("engage.inbox.consequences.open_urgent", side_effect=RuntimeError):
+            self.hear("tengo dolor de pecho")
+        assert not Task.objects.filter(reason="urgent_reply").exists()
+        jobs.finish_unsorted()
+        assert Task.objects.open().filter(reason="urgent_reply").exists()
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
+
+    def test_what_is_found_later_opens_its_task_and_the_conversation(self):
+        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
+            self.hear("What time do you open? I have chest pain")
+        actions.reply(self.conversation(), "At 8.", by=self.nurse, key="staff:1")
+        assert self.conversation().state == "waiting"
+        jobs.finish_unsorted()
+        assert (self.conversation().state, self.conversation().level) == ("open", Level.URGENT)
+        assert Task.objects.open().filter(reason="urgent_reply").exists()
+
+    def test_an_attempt_that_finds_nothing_forgets_nothing(self):
+        with self.broken():
+            self.hear("tengo dolor de pecho")
+        Task.objects.filter(reason="urgent_reply").update(state="done", outcome="emergency_handled")
+        with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
+            jobs.finish_unsorted()
+        reading = Reading.objects.get()
+        assert (reading.said, reading.labels[0]) == (Level.URGENT, "emergency")
+        jobs.finish_unsorted()
+        assert not Task.objects.open().filter(reason="urgent_reply").exists()
+
+    def test_what_people_raised_stays_raised_and_what_they_dismissed_stays_dismissed(self):
+        with self.broken():
+            dull = self.hear("The blue one is in the kitchen")
+            actions.add_flag(dull, "self_harm", by=self.nurse)
+            grave = self.hear("tengo dolor de pecho")
+            actions.dismiss(Flag.objects.get(message=grave, level=Level.URGENT), by=self.nurse)
+        assert jobs.finish_unsorted() == 2
+        levels = dict(Reading.objects.values_list("message", "level"))
+        assert levels == {dull.pk: Level.URGENT, grave.pk: Level.ROUTINE}
+        assert Reading.objects.get(message=dull).said > Level.URGENT
+        assert Reading.objects.get(message=grave).said == Level.URGENT
+        assert self.conversation().level == Level.URGENT

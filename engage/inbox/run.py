@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -43,6 +43,14 @@ class Earlier:
         said = left.filter(source__in=("staff", "llm")) | left.filter(state=Flag.State.CONFIRMED)
         levels = said.values_list("level", flat=True)
         return cls(reading, frozenset(reading.done), min(levels, default=Level.ROUTINE))
+
+    def anew(self, *, tell: bool) -> "Earlier":
+        """For replies that have changed hands: all is asked for once more but what is urgent, whose task goes along.
+
+        `tell`: those on call in the clinic that they have come to do not know of it.
+        """
+        kept = ("tasks:urgent:", "crisis:") if tell else ("tasks:urgent:", "crisis:", "alert:")
+        return replace(self, done=frozenset(key for key in self.done if key.startswith(kept)))
 
     def level(self, found: int, fresh: int) -> int:
         """The level now: what is `fresh` counts in full, all else never above what people have left standing."""

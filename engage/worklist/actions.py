@@ -1,6 +1,6 @@
 """Opening and ending tasks. Whoever opens one names what it is about; nothing ends without an outcome."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import groupby
 
@@ -73,7 +73,7 @@ def _join(task: Task, more: Task) -> Task:
 
 
 def _add_sentences(task: Task, more: Task) -> list[str]:
-    because = task.because or [["", task.summary]]
+    because = _because(task)
     new = [each for each in more.because if each[0] and each not in because]
     if not new:
         return []
@@ -121,6 +121,48 @@ def move_about(about: str, clinic: Clinic | None) -> int:
     """Open tasks follow what they are about to another clinic; whoever owned or held them there does no longer."""
     rows = Task.objects.open().filter(about=about).exclude(clinic=clinic)
     return rows.update(clinic=clinic, owner=None, claimed_by=None, claimed_until=None)
+
+
+def move(
+    tasks: Iterable[Task],
+    *,
+    about: str,
+    link: str,
+    patient: Patient | None,
+    clinic: Clinic | None,
+    by: User | str,
+) -> None:
+    """Open tasks are about something else from now on; one that meets its like there joins it."""
+    for task in tasks:
+        there = OPEN_ONE.first(about=about, reason=task.reason)
+        if there is not None and there.pk != task.pk:
+            task.because = [[source or task.about, says] for source, says in _because(task)]
+            _join(there, task)
+            _end_all([task], Outcome.NO_LONGER_NEEDED, "Joined with what waits for the patient already.", by)
+            continue
+        if task.clinic_id != (clinic.pk if clinic else None):
+            task.owner = task.claimed_by = task.claimed_until = None
+        task.about, task.link, task.patient, task.clinic = about, link, patient, clinic
+        task.save(
+            update_fields=["about", "link", "patient", "clinic", "owner", "claimed_by", "claimed_until"]
+        )
+        record(by, "task.move", task)
+
+
+def forget(tasks: Iterable[Task], sources: Collection[str], outcome: str, note: str, *, by: User) -> None:
+    """What these sources ask for is asked no longer: a task that nothing else asks for ends, another keeps the rest."""
+    for task in tasks:
+        left = [each for each in _because(task) if each[0] not in sources]
+        if not left:
+            _end_all([task], outcome, note, by)
+        elif left != task.because and task.because:
+            task.because, task.summary = left, stacked(left)
+            task.save(update_fields=["because", "summary"])
+            record(by, "task.forget", task)
+
+
+def _because(task: Task) -> list[list[str]]:
+    return task.because or [["", task.summary]]
 
 
 def _end_all(tasks: list[Task], outcome: str, note: str, by: User | str) -> int:

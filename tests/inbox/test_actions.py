@@ -11,10 +11,12 @@ from engage.inbox.models import Conversation, Flag, Level, Reading
 from engage.lib import clock
 from engage.messaging import policy
 from engage.messaging.models import Message
-from engage.patients.models import ContactPoint
+from engage.patients.models import ContactPoint, Patient
 from engage.worklist import actions as worklist
 from engage.worklist.models import Task
 from tests.inbox.base import ANA, InboxTestCase
+
+DULL = "The blue one is in the kitchen"
 
 
 class Answering(InboxTestCase):
@@ -314,6 +316,86 @@ class Match(InboxTestCase):
         assert Task.objects.open().get(about=mine.about).reason == "reply"
         assert self.hear("me again", address=self.NUMBER).patient is None
         assert AuditEvent.objects.get(action="conversation.unmatch").patient_id == self.patient.pk
+
+    def test_what_people_and_the_second_reader_raised_goes_along_both_ways(self):
+        self.hear(DULL)
+        stranger = self.unmatched(DULL)
+        heard = stranger.messages().get(direction="in")
+        actions.add_flag(heard, "self_harm", by=self.nurse)
+        task = Task.objects.open().get(reason="urgent_reply")
+        joined = actions.match(stranger, self.patient, by=self.coordinator)
+        moved = Task.objects.open().get(reason="urgent_reply")
+        assert (moved.pk, moved.patient, moved.about) == (task.pk, self.patient, joined.about)
+        assert joined.level == Level.URGENT
+        unknown = actions.unmatch(joined, by=self.nurse)
+        back = Task.objects.open().get(reason="urgent_reply")
+        assert (back.patient, back.about, unknown.level) == (None, unknown.about, Level.URGENT)
+        assert "seen by staff" in back.summary
+        assert self.conversation().level == Level.SIGNIFICANT
+
+    def test_an_urgent_task_of_both_is_one_and_is_parted_again(self):
+        self.hear("I have chest pain")
+        mine = Task.objects.get(reason="urgent_reply")
+        joined = actions.match(self.unmatched("I want to kill myself"), self.patient, by=self.coordinator)
+        both = Task.objects.open().get(reason="urgent_reply")
+        assert both.pk == mine.pk and "chest pain" in both.summary and "kill myself" in both.summary
+        unknown = actions.unmatch(joined, by=self.nurse)
+        mine.refresh_from_db()
+        assert mine.state == "open" and "kill myself" not in mine.summary
+        theirs = Task.objects.open().get(reason="urgent_reply", about=unknown.about)
+        assert "kill myself" in theirs.summary and "chest pain" not in theirs.summary
+        assert self.conversation().level == unknown.level == Level.URGENT
+
+    def test_the_patients_own_tasks_outlive_a_wrong_match(self):
+        self.said()
+        self.hear("Yes please book it")
+        actions.add_flag(Message.objects.heard().get(), "self_harm", by=self.nurse)
+        actions.reply(self.conversation(), "We will call you.", by=self.nurse, key="staff:1")
+        before = set(Task.objects.open().values_list("pk", "summary"))
+        assert set(Task.objects.open().values_list("reason", flat=True)) == {"urgent_reply", "wants_visit"}
+        joined = actions.match(self.unmatched("Please call me, who is this?"), self.patient, by=self.nurse)
+        assert Task.objects.open().filter(patient=self.patient, reason="call").exists()
+        unknown = actions.unmatch(joined, by=self.nurse)
+        assert set(Task.objects.open().filter(patient=self.patient).values_list("pk", "summary")) == before
+        assert Task.objects.open().get(about=unknown.about).reason == "unmatched_reply"
+
+    def test_an_emergency_that_was_handled_stays_handled_both_ways(self):
+        stranger = self.unmatched("I have chest pain")
+        task = Task.objects.get(reason="urgent_reply")
+        worklist.finish(task, "emergency_handled", "Called 911.", by=self.nurse)
+        actions.settle_urgent(task.about)
+        joined = actions.match(stranger, self.patient, by=self.coordinator)
+        assert joined.level == Level.SIGNIFICANT
+        assert actions.unmatch(joined, by=self.coordinator).level == Level.SIGNIFICANT
+        assert not Task.objects.open().filter(reason="urgent_reply").exists()
+
+    def test_those_on_call_in_another_clinic_are_told(self):
+        self.make_patient("Eva", "Rivera", ANA, clinic=self.other_clinic)
+        self.other_clinic.on_call_number = "+16025550199"
+        self.other_clinic.save()
+        self.said()
+        self.hear("I have chest pain")
+        stranger = Conversation.objects.get(patient=None)
+        assert stranger.clinic == self.clinic
+        actions.match(stranger, Patient.objects.get(given="Eva"), by=self.coordinator)
+        assert len(self.sent_to("+16025550199")) == len(self.sent_to(self.clinic.on_call_number)) == 1
+        assert Task.objects.open().get(reason="urgent_reply").clinic == self.other_clinic
+
+    def test_what_was_closed_before_stays_out_of_the_chart(self):
+        stranger = self.unmatched("This is Bo. I have a rash on my leg, what should I do?")
+        actions.close(stranger, by=self.nurse)
+        with self.settings(NOW=clock.now() + timedelta(hours=1)):
+            stranger = self.unmatched("Ana here, please call me")
+            joined = actions.match(stranger, self.patient, by=self.coordinator)
+            assert [m.body for m in joined.messages()] == ["Ana here, please call me"]
+            assert list(Task.objects.open().values_list("reason", flat=True)) == ["call"]
+            stranger.refresh_from_db()
+            assert (stranger.patient, stranger.state, stranger.waiting_since) == (None, "closed", None)
+            assert [m.body[:10] for m in stranger.messages()] == ["This is Bo"]
+            assert not joined.flags.filter(message__in=stranger.messages()).exists()
+            unknown = actions.unmatch(joined, by=self.coordinator)
+            assert unknown.pk == stranger.pk and unknown.messages().count() == 2
+            assert unknown.unanswered().get().body == "Ana here, please call me"
 
     def test_the_first_words_of_a_patient_can_be_taken_out_too(self):
         joined = actions.match(self.unmatched("hello, it is Ana"), self.patient, by=self.coordinator)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from engage.console.access import StaffRequest
-from engage.inbox.actions import last_heard
+from engage.inbox.actions import newest
 from engage.inbox.models import Conversation
 from engage.lib import clock, text
 from engage.lib.text import number
@@ -37,7 +37,7 @@ class Composer:
         self.when = in_words(verdict, self.patient)
         self.ready = ready_answers(conversation)
         self.body = body or self._started(request)
-        self.last = last_heard(conversation)
+        self.last = newest(conversation)
 
     def _started(self, request: StaffRequest) -> str:
         """A ready answer that was chosen, or the text of an answer just taken back."""

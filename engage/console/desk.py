@@ -14,7 +14,6 @@ from engage.caregaps.models import CareGap
 from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
 from engage.console.thread import Bubble, Mark, marks_of, thread
-from engage.inbox import actions
 from engage.inbox.models import Conversation, Flag
 from engage.lib import phone
 from engage.messaging.models import Message
@@ -171,7 +170,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None, staff: list[User])
         "held_until": holder.claimed_until if holder else None,
         "conversation": talk,
         "said": said[-SAID:],
-        "last": actions.last_heard(talk) if talk else 0,
+        "last": max((b.message.pk for b in said if b.message.direction == Message.Direction.IN), default=0),
         "gaps": gaps,
         "gaps_first": bool(gaps) and task.is_open and task.reason == Reason.ALREADY_DONE,
         "phones": phones_of(task),

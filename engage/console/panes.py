@@ -122,7 +122,9 @@ def opened(request: StaffRequest, conversation: Conversation) -> dict[str, Any]:
     }
     if patient is None:
         return shown | strangers(request, conversation)
-    return shown | {"composer": Composer(request, conversation), "gaps": gaps_of(patient, bubbles)}
+    composer = Composer(request, conversation)
+    last = composer.last.partition(".")[0]
+    return shown | {"composer": composer, "last": last, "gaps": gaps_of(patient, bubbles)}
 
 
 def tasks_of(conversation: Conversation) -> QuerySet[Task]:
@@ -153,6 +155,7 @@ def strangers(request: StaffRequest, conversation: Conversation) -> dict[str, An
     listed(request, "inbox.candidates", [p.pk for p in [*candidates, *found]])
     last = answered_by_reply(conversation.address, None, clock.now())
     return {
+        "last": actions.last_heard(conversation),
         "candidates": candidates,
         "elsewhere": len(conversation.candidates) - len(candidates),
         "hint": last.patient_id if last else None,

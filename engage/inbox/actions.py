@@ -8,6 +8,7 @@ from django.db.models import Max, Q
 from engage.accounts.models import User
 from engage.audit.models import record
 from engage.inbox.arrival import Prepared, prepare, receive
+from engage.inbox.consequences import UNREAD_WITHIN
 from engage.inbox.flags import add_flag, confirm, dismiss, restore
 from engage.inbox.matching import match, unmatch
 from engage.inbox.models import Conversation, InboxError, Level, Reading
@@ -40,6 +41,8 @@ STAYS_HERE = (
     Message.State.EXPIRED,
     Message.State.NEEDS_REVIEW,
 )
+NEWER = "The patient wrote again while you were writing. Read it, then send your answer once more."
+ANSWERED = "A colleague answered while you were writing. Read it, then send yours if it is still needed."
 ANSWERED_BY_WRITING = (Reason.REPLY, Reason.UNMATCHED_REPLY)  # tasks that an answer, or closing, settles
 
 
@@ -82,21 +85,32 @@ def hand_back(conversation: Conversation, owner: User, *, by: User) -> bool:
     return True
 
 
-def snooze(conversation: Conversation, until: datetime, *, by: User) -> None:
-    """Away until a moment (business time), or until the patient writes again."""
+def snooze(conversation: Conversation, until: datetime, *, by: User, last: int | None = None) -> None:
+    """Away until a moment (business time), or until the patient writes again. `last`: see close."""
     if until <= clock.now():
         raise InboxError("Choose a time that is still to come.")
     with transaction.atomic():
-        _refuse_urgent(conversation.lock(), "snoozed")
+        _refuse_to_leave(conversation.lock(), "snoozed", last)
         conversation.state, conversation.snoozed_until = Conversation.State.SNOOZED, until
         conversation.save(update_fields=["state", "snoozed_until"])
         record(by, "conversation.snooze", conversation, until=until.isoformat())
 
 
-def close(conversation: Conversation, *, by: User, outcome: str = Outcome.ANSWERED, note: str = "") -> None:
-    """Done with it. Refused while something urgent has no outcome; tasks of their own (a visit, an opt-out) stay."""
+def close(
+    conversation: Conversation,
+    *,
+    by: User,
+    outcome: str = Outcome.ANSWERED,
+    note: str = "",
+    last: int | None = None,
+) -> None:
+    """Done with it; tasks of their own (a visit, an opt-out) stay.
+
+    Refused while something urgent has no outcome, while the machine is still at a reply, and when one has come after the
+    reply `last`, the newest that was shown.
+    """
     with transaction.atomic():
-        _refuse_urgent(conversation.lock(), "closed")
+        _refuse_to_leave(conversation.lock(), "closed", last)
         worklist.close_about(conversation.about, outcome, note, by=by, reasons=ANSWERED_BY_WRITING)
         conversation.state, conversation.snoozed_until = Conversation.State.CLOSED, None
         conversation.waiting_since, conversation.level = None, Level.ROUTINE
@@ -131,9 +145,10 @@ def _reopen_tasks(conversation: Conversation, by: User) -> None:
         worklist.reopen(last, by=by)
 
 
-def reply(conversation: Conversation, body: str, *, by: User, key: str) -> Message:
+def reply(conversation: Conversation, body: str, *, by: User, key: str, shown: str | None = None) -> Message:
     """A staff answer by text, through the gate; ten seconds to take it back. A repeated `key` answers once.
 
+    `shown` is what newest() gave when the writer saw the conversation: refused when anybody has written since.
     When the gate refuses, the message is kept with the reason and the conversation goes on waiting.
     """
     body = text.clean(body).strip()
@@ -143,6 +158,8 @@ def reply(conversation: Conversation, body: str, *, by: User, key: str) -> Messa
         raise InboxError("Write something to send.")
     with transaction.atomic():
         conversation.lock()
+        if shown is not None and not Message.objects.filter(key=key).exists():
+            _refuse_crossing(conversation, shown)
         heard = (
             conversation.messages()
             .filter(direction=Message.Direction.IN)
@@ -221,6 +238,22 @@ def last_heard(conversation: Conversation) -> int:
     return heard.aggregate(last=Max("pk"))["last"] or 0
 
 
+def newest(conversation: Conversation) -> str:
+    """The last reply and the last answer a person gave, as a form carries them."""
+    given = Q(direction=Message.Direction.OUT, author__isnull=False) & ~Q(state=Message.State.SUPPRESSED)
+    heard = Q(direction=Message.Direction.IN)
+    last = conversation.messages().aggregate(heard=Max("pk", filter=heard), given=Max("pk", filter=given))
+    return f"{last['heard'] or 0}.{last['given'] or 0}"
+
+
+def _refuse_crossing(conversation: Conversation, shown: str) -> None:
+    now = newest(conversation)
+    if shown.partition(".")[0] != now.partition(".")[0]:
+        raise InboxError(NEWER)
+    if shown != now:
+        raise InboxError(ANSWERED)
+
+
 def refuse_unread(about: str, last: int) -> None:
     """InboxError when a reply that needs a person has come after the reply `last`, the newest that was shown.
 
@@ -275,11 +308,18 @@ def _lower(conversation: Conversation, last: int | None, by: User | str) -> None
         record(by, "conversation.settle", conversation, messages=lowered)
 
 
-def _refuse_urgent(conversation: Conversation, done: str) -> None:
+def _refuse_to_leave(conversation: Conversation, done: str, last: int | None) -> None:
     if urgent_open(conversation):
         raise InboxError(
             f"This cannot be {done} yet: an urgent reply has no outcome. "
             "Record what was done, or that it is not significant."
+        )
+    if last is not None and last_heard(conversation) > last:
+        raise InboxError(f"Not {done}: the patient wrote again since you opened this. Read it first.")
+    fresh = conversation.unanswered().filter(created_at__gt=clock.now() - UNREAD_WITHIN)
+    if fresh.filter(reading__complete=False).exists():
+        raise InboxError(
+            f"This cannot be {done} yet: the machine has not read a reply to the end. It tries again each minute."
         )
 
 

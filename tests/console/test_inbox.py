@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from engage.audit.models import AuditEvent
+from engage.inbox import actions
 from engage.inbox.models import Conversation, Flag, Level
 from engage.lib import clock
 from engage.messaging.models import Message, Template
@@ -196,6 +197,17 @@ class Composing(Pages):
         assert "We open at 8.</textarea>" in page.content.decode()
         assert not Message.objects.filter(author=self.coordinator).exists()
 
+    def test_a_colleagues_answer_must_be_read_first(self):
+        form = self.page("conversation", self.pk).context["composer"]
+        first = actions.reply(self.conversation(), "At nine.", by=self.nurse, key="staff:1")
+        late = {"body": "We open at 8.", "key": form.key, "last": form.last}
+        page = self.do("conversation_reply", self.pk, **late)
+        assert page.status_code == 422
+        assert "A colleague answered while you were writing" in page.content.decode()
+        assert "We open at 8.</textarea>" in page.content.decode()
+        assert actions.take_back(self.conversation(), first, by=self.nurse)
+        assert self.do("conversation_reply", self.pk, **late).status_code == 302
+
     def test_after_an_opt_out_it_says_why_nothing_can_go(self):
         self.hear("STOP")
         page = self.page("conversation", self.pk).content.decode()
@@ -262,13 +274,27 @@ class Acts(Pages):
         assert AuditEvent.objects.filter(action="conversation.hand_back").count() == 1
 
     def test_snooze_close_and_open_again(self):
-        self.do("conversation_snooze", self.pk, until="tomorrow")
+        last = self.page("conversation", self.pk).context["last"]
+        self.do("conversation_snooze", self.pk, until="tomorrow", last=last)
         assert self.conversation().snoozed_until == NOON.replace(day=5, hour=14)
         self.do("conversation_reopen", self.pk)
-        self.do("conversation_close", self.pk)
+        self.do("conversation_close", self.pk, last=last)
         assert self.conversation().state == "closed"
         self.do("conversation_reopen", self.pk)
         assert self.conversation().state == "open"
+
+    def test_over_a_newer_reply_nobody_has_read_nothing_leaves(self):
+        page = self.page("conversation", self.pk)
+        last = page.context["last"]
+        assert page.content.decode().count(f'name="last" value="{last}"') == 2  # to snooze, to close
+        self.hear("Also I have a rash on my arm that itches")
+        for act, more in (("snooze", {"until": "tomorrow"}), ("close", {})):
+            answer = self.client.post(
+                reverse(f"conversation_{act}", args=[self.pk]), {"last": last, **more}, follow=True
+            )
+            assert "the patient wrote again since you opened this" in answer.content.decode()
+            assert self.conversation().state == "open"
+        assert Task.objects.open().filter(about=self.conversation().about).exists()
 
     def test_snoozed_until_nonsense_stays(self):
         self.do("conversation_snooze", self.pk, until="never")

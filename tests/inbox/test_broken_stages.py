@@ -5,9 +5,11 @@ import time
 from datetime import timedelta
 from unittest import mock
 
+import pytest
 from django.db import transaction
 
 from engage.inbox import actions, jobs
+from engage.inbox.actions import InboxError
 from engage.inbox.models import Flag, Level, Reading
 from engage.inbox.triage import pipeline
 from engage.lib import clock
@@ -222,3 +224,21 @@ class WhileAStageIsBroken(InboxTestCase):
         assert Reading.objects.get(message=dull).said > Level.URGENT
         assert Reading.objects.get(message=grave).said == Level.URGENT
         assert self.conversation().level == Level.URGENT
+
+    def test_it_neither_closes_nor_is_put_off_before_it_has_been_tried_again(self):
+        with self.broken():
+            self.hear("What time do you open?")
+        for act in (
+            lambda: actions.close(self.conversation(), by=self.nurse),
+            lambda: actions.snooze(self.conversation(), NOON + timedelta(days=1), by=self.nurse),
+        ):
+            with pytest.raises(InboxError, match="has not read a reply to the end"):
+                act()
+        with self.settings(
+            NOW=NOON + timedelta(minutes=16)
+        ):  # a person has read it: nobody is held up for ever
+            actions.close(self.conversation(), by=self.nurse)
+            Task.objects.open().filter(reason="reply").delete()
+            with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
+                jobs.finish_unsorted()
+            assert self.conversation().state == "closed"

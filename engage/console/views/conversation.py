@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 
 from engage.console.access import CARE, StaffRequest, page, viewed
-from engage.console.composer import Composer, last_heard, size_in_words
+from engage.console.composer import Composer, size_in_words
 from engage.console.handing import colleagues
 from engage.console.panes import whole
 from engage.inbox import actions, deadlines
@@ -18,8 +18,6 @@ from engage.lib import clock
 from engage.lib.text import number
 from engage.messaging.models import Message
 from engage.patients.models import Patient
-
-NEWER = "The patient wrote again while you were writing. Read it, then send your answer once more."
 
 
 def mine(request: StaffRequest, pk: int) -> Conversation:
@@ -45,25 +43,16 @@ def refuse(request: StaffRequest, conversation: Conversation, error: InboxError)
 def reply(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
     body, key = request.POST.get("body", ""), request.POST.get("key", "")
-    if conversation.patient is not None and not answered_already(key):
-        problem = NEWER if request.POST.get("last") != str(last_heard(conversation)) else ""
-        problem = problem or (
-            "" if key.startswith("staff:") and len(key) <= 60 else "Send the form of this page."
-        )
-        if problem:
-            return again(request, conversation, body, problem)
+    if not (key.startswith("staff:") and len(key) <= 60):
+        return again(request, conversation, body, "Send the form of this page.")
     try:
-        message = actions.reply(conversation, body, by=request.user, key=key)
+        shown = request.POST.get("last", "")
+        message = actions.reply(conversation, body, by=request.user, key=key, shown=shown)
     except InboxError as error:
         return again(request, conversation, body, str(error))
     if message.state in actions.STAYS_HERE:
         messages.error(request, f"Not sent: {message.state_reason}")
     return back_to(conversation, request)
-
-
-def answered_already(key: str) -> bool:
-    """Whether the form was sent twice: the first one counts."""
-    return Message.objects.filter(key=key, key__startswith="staff:").exists()
 
 
 def again(request: StaffRequest, conversation: Conversation, body: str, problem: str) -> HttpResponse:
@@ -125,11 +114,17 @@ def release(request: StaffRequest, pk: int) -> HttpResponse:
     return back_to(conversation, request)
 
 
+def last_shown(request: StaffRequest) -> int:
+    """The newest reply that the page showed."""
+    return number(request.POST.get("last", "")) or 0
+
+
 @page(*CARE, methods=("POST",))
 def snooze(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
     try:
-        actions.snooze(conversation, moment(request.POST.get("until", ""), conversation), by=request.user)
+        until = moment(request.POST.get("until", ""), conversation)
+        actions.snooze(conversation, until, by=request.user, last=last_shown(request))
     except InboxError as error:
         return refuse(request, conversation, error)
     messages.success(request, "Snoozed. A new reply brings it back at once.", f"{conversation.link}reopen/")
@@ -151,7 +146,7 @@ def moment(choice: str, conversation: Conversation) -> datetime:
 def close(request: StaffRequest, pk: int) -> HttpResponse:
     conversation = mine(request, pk)
     try:
-        actions.close(conversation, by=request.user)
+        actions.close(conversation, by=request.user, last=last_shown(request))
     except InboxError as error:
         return refuse(request, conversation, error)
     messages.success(request, "Closed.", f"{conversation.link}reopen/")

@@ -3,6 +3,7 @@
 import logging
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from engage.accounts.models import Clinic
@@ -23,10 +24,13 @@ AT_ONCE = 200
 
 
 def finish_unsorted() -> int:
-    """Runs the stages again over each reply where one failed; the number that are now complete."""
+    """Runs the stages again over each reply where one failed; the number that are now complete.
+
+    Those not tried for longest first, so that none starves behind others that go on failing.
+    """
     settle_handled()
-    rows = Reading.objects.filter(complete=False).order_by("pk").values_list("message_id", flat=True)
-    tried = list(rows[:AT_ONCE])
+    rows = Reading.objects.filter(complete=False).values_list("message_id", flat=True)
+    tried = list(rows.order_by(F("tried_at").asc(nulls_first=True), "pk")[:AT_ONCE])
     finished = sum(_finish(pk) for pk in tried)
     if tried and not rows.exists():
         all_read()
@@ -44,14 +48,21 @@ def settle_handled() -> None:
 
 
 def _finish(message_id: int) -> bool:
-    with transaction.atomic():
-        message = Message.objects.select_related("patient__clinic").get(pk=message_id)
-        conversation = Conversation.of(message).lock()
-        earlier = Earlier.of(message)
-        reading = arrival.process(
-            message, conversation, _sender(message), patience=PATIENCE_LATER, earlier=earlier
-        )
-    return reading.complete
+    """One that cannot be tried at all holds up no other."""
+    try:
+        with transaction.atomic():
+            return _finished(message_id)
+    except Exception as error:
+        log.error("message %s: could not be tried again (%s)", message_id, type(error).__name__)
+        Reading.objects.filter(message=message_id).update(tried_at=clock.machine_now())
+        return False
+
+
+def _finished(message_id: int) -> bool:
+    message = Message.objects.select_related("patient__clinic").get(pk=message_id)
+    conversation = Conversation.of(message).lock()
+    sender, earlier = _sender(message), Earlier.of(message)
+    return arrival.process(message, conversation, sender, patience=PATIENCE_LATER, earlier=earlier).complete
 
 
 def _sender(message: Message) -> Sender:

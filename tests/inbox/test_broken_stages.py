@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from django.db import transaction
 
-from engage.inbox import actions, jobs
+from engage.inbox import actions, arrival, jobs
 from engage.inbox.actions import InboxError
 from engage.inbox.models import Flag, Level, Reading
 from engage.inbox.triage import pipeline
@@ -242,3 +242,19 @@ class WhileAStageIsBroken(InboxTestCase):
             with mock.patch("engage.inbox.arrival.triage.attempt", side_effect=KeyError):
                 jobs.finish_unsorted()
             assert self.conversation().state == "closed"
+
+    def test_one_that_cannot_be_tried_holds_up_no_other_and_none_starves(self):
+        with self.broken():
+            heard = [self.hear(f"What time do you open on day {n}?") for n in range(3)]
+        process = arrival.process
+
+        def poisoned(message, *args, **more):
+            if message.pk == heard[0].pk:
+                raise RuntimeError
+            return process(message, *args, **more)
+
+        with mock.patch("engage.inbox.jobs.arrival.process", poisoned), mock.patch.object(jobs, "AT_ONCE", 2):
+            assert jobs.finish_unsorted() == 1  # the first failed, the second is complete
+            assert jobs.finish_unsorted() == 1  # the third, before the first again
+        assert list(Reading.objects.filter(complete=False).values_list("message", flat=True)) == [heard[0].pk]
+        assert jobs.finish_unsorted() == 1

@@ -18,6 +18,7 @@ JOBS = (
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
     Job("ask the second reader", "engage.inbox.jobs.ask_second_reader", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
+    Job("follow patients and staff who moved", "engage.inbox.jobs.follow_moves", minutes=1),
     Job("draw the week's samples", "engage.inbox.jobs.draw_samples", minutes=60),
     Job("recover lost replies", "engage.webhooks.jobs.recover_inbound", minutes=5),
     Job("heartbeat of the cluster", "engage.messaging.jobs.cluster_heartbeat", minutes=1),

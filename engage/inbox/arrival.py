@@ -112,9 +112,11 @@ def hear(message: Message, sender: Sender) -> Conversation:
     conversation = held(sender)
     before = conversation.clinic_id
     conversation.hear(message, sender.clinic, [] if sender.patient else sender.candidates)
-    if conversation.clinic_id != before:  # a shared number answers another clinic's text: its tasks go along
+    if (
+        conversation.clinic_id != before
+    ):  # a patient who moved, or a shared number that answers another clinic's text
         conversation.owner = None
-        worklist.move_about(conversation.about, conversation.clinic)
+        worklist.move_about(conversation.about, conversation.clinic, conversation.patient)
     return conversation
 
 

@@ -1,9 +1,9 @@
-"""What runs by itself: unfinished triage is tried again, snoozed conversations come back, samples are drawn."""
+"""What runs by itself: unfinished triage is tried again, what was put off comes back, moves are followed, samples drawn."""
 
 import logging
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from engage.accounts.models import Clinic
@@ -17,6 +17,8 @@ from engage.inbox.senders import Sender, answered_by_reply, identify
 from engage.inbox.triage import PATIENCE_LATER
 from engage.lib import clock
 from engage.messaging.models import Message
+from engage.patients.models import Patient
+from engage.worklist import actions as worklist
 from engage.worklist.models import Reason, Task
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,46 @@ def wake_snoozed() -> int:
         )
         AuditEvent.objects.bulk_create(event("system:wake_snoozed", "conversation.wake", row) for row in rows)
     return woken
+
+
+def follow_moves() -> int:
+    """What waits goes along with patients who have come to another clinic, and is let go where staff have left.
+
+    An import may not know of either, so this looks each minute. Gives how many conversations and tasks.
+    """
+    moved = follow_patients() + worklist.follow_patients()
+    return moved + release_the_gone() + worklist.release_the_gone()
+
+
+def follow_patients() -> int:
+    """Conversations of patients with a clinic that is another one by now; nobody there has taken them yet."""
+    away = Conversation.objects.filter(patient__clinic__isnull=False).exclude(clinic=F("patient__clinic"))
+    with transaction.atomic():
+        rows = list(away.select_related("patient").order_by("pk")[:5000])
+        now = Patient.objects.filter(pk=OuterRef("patient")).values("clinic")
+        Conversation.objects.filter(pk__in=[r.pk for r in rows]).update(clinic=Subquery(now), owner=None)
+        AuditEvent.objects.bulk_create(
+            event(
+                "system:follow_moves",
+                "conversation.change_clinic",
+                row,
+                clinic_id=row.patient.clinic_id if row.patient else None,
+                before=row.clinic_id,
+            )
+            for row in rows
+        )
+    return len(rows)
+
+
+def release_the_gone() -> int:
+    """Conversations of those whose account has ended are everybody's again."""
+    with transaction.atomic():
+        rows = list(Conversation.objects.filter(owner__is_active=False).order_by("pk")[:5000])
+        Conversation.objects.filter(pk__in=[r.pk for r in rows]).update(owner=None)
+        AuditEvent.objects.bulk_create(
+            event("system:follow_moves", "conversation.release", row, before=row.owner_id) for row in rows
+        )
+    return len(rows)
 
 
 def draw_samples() -> int:

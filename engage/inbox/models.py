@@ -130,7 +130,7 @@ class Conversation(models.Model):
         self.state, self.snoozed_until = self.State.OPEN, None
         self.seen_by, self.seen_at = None, None
         self.address, self.candidates = message.address, candidates
-        if clinic is not None or self.patient_id:  # a clinic that looks after unmatched replies keeps them
+        if clinic is not None:  # else the one that looked after it goes on
             self.clinic = clinic
         self.waiting_since = min(self.waiting_since or at, at)
         self.last_heard_at = max(self.last_heard_at or at, at)

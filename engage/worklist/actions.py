@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import groupby
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from engage.accounts.models import Clinic, User
 from engage.audit.models import AuditEvent, event, record
@@ -117,10 +118,51 @@ def close_about(
     return ended
 
 
-def move_about(about: str, clinic: Clinic | None) -> int:
-    """Open tasks follow what they are about to another clinic; whoever owned or held them there does no longer."""
-    rows = Task.objects.open().filter(about=about).exclude(clinic=clinic)
-    return rows.update(clinic=clinic, owner=None, claimed_by=None, claimed_until=None)
+def move_about(about: str, clinic: Clinic | None, patient: Patient | None = None) -> int:
+    """Open tasks about this, and those of the patient, follow to another clinic; gives how many."""
+    which = Q(about=about) | Q(patient=patient) if patient else Q(about=about)
+    with transaction.atomic():
+        rows = list(Task.objects.open().filter(which).exclude(clinic=clinic).select_for_update())
+        return _to_clinic(rows, clinic.pk if clinic else None)
+
+
+def follow_patients(most: int = 5000) -> int:
+    """Open tasks go along with patients who have come to another clinic; gives how many.
+
+    Where no clinic answers for a patient any more, the last one keeps what is open: else nobody would see it.
+    """
+    away = Task.objects.open().filter(patient__clinic__isnull=False).exclude(clinic=F("patient__clinic"))
+    moved = 0
+    with transaction.atomic():
+        by_clinic: dict[int | None, list[Task]] = {}
+        for task in away.select_related("patient").order_by("pk")[:most]:
+            by_clinic.setdefault(task.patient.clinic_id if task.patient else None, []).append(task)
+        for clinic, rows in by_clinic.items():
+            moved += _to_clinic(rows, clinic)
+    return moved
+
+
+def _to_clinic(rows: list[Task], clinic: int | None) -> int:
+    """Whoever owned or held them where they were does no longer."""
+    for start in range(0, len(rows), 500):
+        part = Task.objects.filter(pk__in=[row.pk for row in rows[start : start + 500]])
+        part.update(clinic=clinic, owner=None, claimed_by=None, claimed_until=None)
+    AuditEvent.objects.bulk_create(
+        event("system", "task.change_clinic", row, clinic_id=clinic, before=row.clinic_id) for row in rows
+    )
+    return len(rows)
+
+
+def release_the_gone() -> int:
+    """Tasks whose owner's account has ended are everybody's in their queue again; gives how many."""
+    Task.objects.filter(claimed_by__is_active=False).update(claimed_by=None, claimed_until=None)
+    with transaction.atomic():
+        rows = list(Task.objects.open().filter(owner__is_active=False).order_by("pk")[:5000])
+        Task.objects.filter(pk__in=[row.pk for row in rows]).update(owner=None)
+        AuditEvent.objects.bulk_create(
+            event("system", "task.hand_back", row, to=row.queue, before=row.owner_id) for row in rows
+        )
+    return len(rows)
 
 
 def move(

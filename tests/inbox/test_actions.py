@@ -204,6 +204,59 @@ class Handled(InboxTestCase):
         assert self.conversation().level == Level.URGENT
 
 
+class Moving(InboxTestCase):
+    """A patient comes to another clinic, or a colleague leaves."""
+
+    def waiting(self):
+        gap = self.open_gap()
+        self.said(about=gap.about)
+        self.hear("Yes please book it. I have chest pain")
+        actions.take(self.conversation(), self.nurse)
+        worklist.take(Task.objects.open().first(), by=self.nurse)
+        assert {t.about for t in Task.objects.open()} == {gap.about, self.conversation().about}
+
+    def move(self, clinic):
+        type(self.patient).objects.filter(pk=self.patient.pk).update(clinic=clinic)
+
+    def test_conversation_and_tasks_go_along(self):
+        self.waiting()
+        self.move(self.other_clinic)
+        assert jobs.follow_moves() == 3
+        assert (self.conversation().clinic, self.conversation().owner) == (self.other_clinic, None)
+        assert set(Task.objects.open().values_list("clinic", "claimed_by")) == {(self.other_clinic.pk, None)}
+        moved = AuditEvent.objects.filter(action__endswith=".change_clinic")
+        assert {(e.clinic_id, e.detail["before"]) for e in moved} == {(self.other_clinic.pk, self.clinic.pk)}
+        assert jobs.follow_moves() == 0
+
+    def test_with_the_next_reply_at_once(self):
+        self.waiting()
+        self.move(self.other_clinic)
+        self.hear("still hurting")
+        assert set(Task.objects.open().values_list("clinic", flat=True)) == {self.other_clinic.pk}
+        assert AuditEvent.objects.filter(action="task.change_clinic").count() == 2
+
+    def test_left_without_a_clinic_what_is_open_stays_where_it_is_seen(self):
+        self.waiting()
+        self.move(None)
+        self.hear("please hurry")
+        assert jobs.follow_moves() == 0
+        assert self.conversation().clinic == self.clinic
+        assert set(Task.objects.open().values_list("clinic", flat=True)) == {self.clinic.pk}
+
+    def test_what_a_colleague_who_left_had_taken_is_everybodys(self):
+        self.hear("What time do you open?")
+        task = Task.objects.get()
+        worklist.hand_to(task, self.nurse, by=self.coordinator)
+        actions.take(self.conversation(), self.nurse)
+        assert jobs.follow_moves() == 0
+        self.nurse.is_active = False
+        self.nurse.save()
+        assert jobs.follow_moves() == 2
+        task.refresh_from_db()
+        assert (self.conversation().owner, task.owner, task.queue) == (None, None, "coordinators")
+        assert AuditEvent.objects.filter(action="task.hand_back").get().detail["before"] == self.nurse.pk
+
+
 class Flags(InboxTestCase):
     def test_not_significant_is_a_recorded_act_that_ends_the_urgent_task(self):
         self.hear("I have chest pain")

@@ -31,6 +31,8 @@ SNOOZE = (("hour", "1 hour"), ("tomorrow", "Tomorrow 9:00"), ("days", "3 days"),
 SHAPES: dict[str, tuple[str, str, str]] = {
     Reason.URGENT_REPLY: ("▲", "Urgent", "urgent"),
     Reason.REPLY: ("◆", "Reply", "attention"),
+    Reason.SYMPTOM: ("◆", "Symptom", "attention"),
+    Reason.COMPLAINT: ("◆", "Complaint", "attention"),
     Reason.UNMATCHED_REPLY: ("?", "Whose reply", "attention"),
     Reason.ALREADY_DONE: ("●", "Already done", "info"),
     Reason.WANTS_VISIT: ("●", "Wants a visit", "info"),
@@ -50,16 +52,19 @@ CALLED = (
     Outcome.BOOKED, Outcome.WILL_CALL, Outcome.ANSWERED, Outcome.DECLINED, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL,
     Outcome.WRONG_NUMBER, Outcome.HANDED_ON, Outcome.NO_LONGER_NEEDED,
 )  # fmt: skip
+REPLIED = (
+    Outcome.ANSWERED, Outcome.BOOKED, Outcome.DECLINED, Outcome.WILL_CALL, Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL,
+    Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,
+)  # fmt: skip
 # The outcomes of the number keys, nine at most, those that end such a task most often first.
 OUTCOMES: dict[str, tuple[Outcome, ...]] = {
     Reason.URGENT_REPLY: (
         Outcome.EMERGENCY_HANDLED, Outcome.ANSWERED, Outcome.BOOKED, Outcome.HANDED_ON, Outcome.NO_ANSWER,
         Outcome.LEFT_VOICEMAIL, Outcome.WRONG_NUMBER, Outcome.NOT_SIGNIFICANT,
     ),
-    Reason.REPLY: (
-        Outcome.ANSWERED, Outcome.BOOKED, Outcome.DECLINED, Outcome.WILL_CALL, Outcome.NO_ANSWER,
-        Outcome.LEFT_VOICEMAIL, Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,
-    ),
+    Reason.REPLY: REPLIED,
+    Reason.SYMPTOM: REPLIED,
+    Reason.COMPLAINT: REPLIED,
     Reason.ALREADY_DONE: (
         Outcome.ALREADY_DONE, Outcome.ANSWERED, Outcome.BOOKED, Outcome.DECLINED, Outcome.NO_ANSWER,
         Outcome.LEFT_VOICEMAIL, Outcome.HANDED_ON, Outcome.NOT_SIGNIFICANT, Outcome.NO_LONGER_NEEDED,

@@ -43,7 +43,8 @@ STAYS_HERE = (
 )
 NEWER = "The patient wrote again while you were writing. Read it, then send your answer once more."
 ANSWERED = "A colleague answered while you were writing. Read it, then send yours if it is still needed."
-ANSWERED_BY_WRITING = (Reason.REPLY, Reason.UNMATCHED_REPLY)  # tasks that an answer, or closing, settles
+# Tasks that an answer, or closing, settles. A complaint is for supervisors, whoever answers the patient.
+ANSWERED_BY_WRITING = (Reason.REPLY, Reason.SYMPTOM, Reason.UNMATCHED_REPLY)
 
 
 def mark_seen(conversation: Conversation, user: User) -> bool:
@@ -132,17 +133,14 @@ def reopen(conversation: Conversation, *, by: User) -> None:
 
 
 def _reopen_tasks(conversation: Conversation, by: User) -> None:
-    done = Task.objects.filter(
-        about=conversation.about, reason__in=ANSWERED_BY_WRITING, state=Task.State.DONE, closed_by=by
-    )
-    last = (
-        done.filter(closed_at__gte=conversation.last_heard_at or clock.now())
-        .order_by("-closed_at", "-pk")
-        .first()
-    )
-    open_now = Task.objects.open().filter(about=conversation.about, reason__in=ANSWERED_BY_WRITING)
-    if last is not None and not open_now.exists():
-        worklist.reopen(last, by=by)
+    """Those that this person settled last, all at once, unless the like is open again."""
+    mine = Task.objects.filter(about=conversation.about, state=Task.State.DONE, closed_by=by)
+    known = [Reason.UNMATCHED_REPLY] if conversation.patient_id else []
+    done = mine.filter(reason__in=ANSWERED_BY_WRITING).exclude(reason__in=known)
+    done = done.filter(closed_at__gte=conversation.last_heard_at or clock.now()).order_by("-closed_at", "-pk")
+    last = done.first()
+    for task in done.filter(closed_at=last.closed_at) if last else ():
+        worklist.reopen(task, by=by)
 
 
 def reply(conversation: Conversation, body: str, *, by: User, key: str, shown: str | None = None) -> Message:

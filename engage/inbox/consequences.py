@@ -57,9 +57,9 @@ RULES: dict[str, Rule] = {
     "wrong_person": Rule(
         Reason.WRONG_PERSON, "May be the wrong person: check what they were told", 8, SUPERVISORS
     ),
-    "symptom": Rule(Reason.REPLY, "Mentions a symptom", 2, NURSES, ATTENTION),
-    "medication": Rule(Reason.REPLY, "Writes about a medicine", 4, NURSES, ATTENTION),
-    "complaint": Rule(Reason.REPLY, "Complains", 8, SUPERVISORS),
+    "symptom": Rule(Reason.SYMPTOM, "Mentions a symptom", 2, NURSES, ATTENTION),
+    "medication": Rule(Reason.SYMPTOM, "Writes about a medicine", 4, NURSES, ATTENTION),
+    "complaint": Rule(Reason.COMPLAINT, "Complains", 8, SUPERVISORS),
     "language": Rule(Reason.REPLY, "Needs another language", 4),
     "call_me": Rule(Reason.CALL, "Asks to be called", 4),
     "trust": Rule(Reason.REPLY, "Asks whether our message is real"),

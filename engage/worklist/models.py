@@ -17,6 +17,8 @@ LONGEST = 600  # characters of a summary
 class Reason(models.TextChoices):
     URGENT_REPLY = "urgent_reply", "Urgent reply"
     REPLY = "reply", "Reply needs an answer"
+    SYMPTOM = "symptom", "Symptom or medicine"
+    COMPLAINT = "complaint", "Complaint"
     UNMATCHED_REPLY = "unmatched_reply", "Whose reply is this?"
     ALREADY_DONE = "already_done", "Says it is already done"
     WANTS_VISIT = "wants_visit", "Wants a visit"

@@ -139,6 +139,43 @@ class Leaving(InboxTestCase):
         assert self.conversation().state == "closed"
 
 
+class Concerns(InboxTestCase):
+    """Two concerns of one patient reach those whom each is for, in the patient's words."""
+
+    SYMPTOM, COMPLAINT = "I have a rash and it itches", "I want to complain, your nurse was very rude to me"
+
+    def test_a_complaint_reaches_the_supervisors_whatever_else_is_said(self):
+        for bodies in ((self.SYMPTOM, self.COMPLAINT), (self.COMPLAINT, self.SYMPTOM)):
+            Task.objects.all().delete()
+            for body in bodies:
+                self.hear(body)
+            queues = dict(Task.objects.open().values_list("reason", "queue"))
+            assert (queues["symptom"], queues["complaint"]) == ("nurses", "supervisors")
+            assert Task.objects.get(reason="complaint").summary.startswith("Complains: ")
+            assert "Complains" not in Task.objects.get(reason="symptom").summary
+
+    def test_an_answer_settles_all_but_the_complaint_and_taken_back_it_settles_none(self):
+        for body in (self.SYMPTOM, self.COMPLAINT, "What time do you open?"):
+            self.hear(body)
+        sent = actions.reply(self.conversation(), "Please come in.", by=self.nurse, key="staff:1")
+        assert self.reasons() == {"complaint"}
+        actions.take_back(self.conversation(), sent, by=self.nurse)
+        assert self.reasons() == {"complaint", "symptom", "reply"}
+
+    def reasons(self):
+        """What is open about the conversation, without the calls that somebody asks for."""
+        return set(Task.objects.open().exclude(reason="call").values_list("reason", flat=True))
+
+    def test_what_joins_says_so_and_brings_back_what_was_put_off(self):
+        self.hear("What time do you open?")
+        task = Task.objects.get()
+        worklist.snooze(task, clock.now() + timedelta(days=7), by=self.nurse)
+        self.hear("Do you have parking?")
+        task.refresh_from_db()
+        assert (task.state, task.snoozed_until) == ("open", None)
+        assert task.summary == "Asks a question: “Do you”. Asks a question: “What”."
+
+
 class Handled(InboxTestCase):
     """An urgent task that ended on the worklist takes the conversation off the top of the inbox."""
 

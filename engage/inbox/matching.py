@@ -23,17 +23,23 @@ WHOEVER_WROTE = (Reason.URGENT_REPLY, Reason.OPT_OUT_DOUBT)  # tasks that need n
 MISTAKEN = "Matched by mistake: it is somebody else's number."
 
 
-def match(conversation: Conversation, patient: Patient, *, by: User, remember: bool = False) -> Conversation:
+def match(
+    conversation: Conversation, patient: Patient, *, by: User, remember: bool = False, last: int | None = None
+) -> Conversation:
     """A person says whose replies these are: they join the patient's conversation, with all they ask for.
 
     That is what waits for somebody; what was closed before may be another person's on the same number, and stays there.
     `remember` keeps the number as the patient's own (unless texts to it were ended), so that the next reply
-    is matched by itself.
+    is matched by itself. InboxError when a reply has come after `last`, the newest that was shown: it may be another's.
     """
     with transaction.atomic():
         conversation.lock()
         if conversation.patient is not None:
             raise InboxError("Somebody has already said whose reply this is.")
+        if last is not None and conversation.unanswered().filter(pk__gt=last).exists():
+            raise InboxError(
+                "Another reply has come from this number. Read it, then choose the patient once more."
+            )
         waiting = list(conversation.unanswered().values_list("pk", flat=True))
         replies = list(_last_words(conversation))
         told = conversation.clinic_id in (None, patient.clinic_id)  # those on call there, when it was urgent

@@ -351,13 +351,27 @@ class Unmatched(Pages):
         assert "Secret" not in page
 
     def test_choosing_one_moves_the_replies(self):
-        page = self.do("conversation_match", self.talk.pk, patient=self.eva.pk)
+        last = self.page("conversation", self.talk.pk).context["last"]
+        page = self.do("conversation_match", self.talk.pk, patient=self.eva.pk, last=last)
         assert page.url == f"{self.conversation(self.eva).link}#latest"
         assert Message.objects.get(direction="in").patient == self.eva
 
+    def test_a_newer_reply_of_a_shared_number_may_be_somebody_elses(self):
+        shown = self.page("conversation", self.talk.pk)
+        last = shown.context["last"]
+        assert (
+            shown.content.decode().count(f'name="last" value="{last}"') == 3
+        )  # to snooze, to close, to match
+        self.hear("This is not Eva")
+        chosen = {"patient": self.eva.pk, "last": last}
+        page = self.client.post(reverse("conversation_match", args=[self.talk.pk]), chosen, follow=True)
+        assert "Another reply has come from this number" in page.content.decode()
+        assert not Message.objects.filter(patient=self.eva).exists()
+
     def test_chosen_by_mistake_it_is_taken_back(self):
+        chosen = {"patient": self.eva.pk, "last": Message.objects.get(direction="in").pk}
         page = self.client.post(
-            reverse("conversation_match", args=[self.talk.pk]), {"patient": self.eva.pk}, follow=True
+            reverse("conversation_match", args=[self.talk.pk]), chosen, follow=True
         ).content.decode()
         back = reverse("conversation_unmatch", args=[self.conversation(self.eva).pk])
         assert page.count(f'action="{back}"') == 2  # in the toast, and with the reply

@@ -171,7 +171,8 @@ def match(request: StaffRequest, pk: int) -> HttpResponse:
     chosen = request.POST.get("patient", "")
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=number(chosen) or 0)
     try:
-        target = actions.match(conversation, patient, by=request.user, remember="remember" in request.POST)
+        remember, last = "remember" in request.POST, last_shown(request)
+        target = actions.match(conversation, patient, by=request.user, remember=remember, last=last)
     except InboxError as error:
         return refuse(request, conversation, error)
     undo = reverse("conversation_unmatch", args=[target.pk])

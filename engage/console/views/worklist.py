@@ -160,7 +160,9 @@ def task_snooze(request: StaffRequest, pk: int) -> HttpResponse:
     except TaskError as error:
         return panel(request, task, 422, error=str(error))
     undo = f"{reverse('task_reopen', args=[pk])}?also={','.join(str(t.pk) for t in put_off if t.pk != pk)}"
-    return off_the_list(request, task, "Put off. A new reply brings the patient back at once.", undo)
+    return off_the_list(
+        request, task, "Put off. A new reply that needs a person brings the patient back at once.", undo
+    )
 
 
 def moment(choice: str, task: Task) -> datetime | None:

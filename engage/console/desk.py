@@ -14,6 +14,7 @@ from engage.caregaps.models import CareGap
 from engage.console.access import CARE, StaffRequest
 from engage.console.forms import ClosureForm
 from engage.console.thread import Bubble, Mark, marks_of, thread
+from engage.inbox import actions
 from engage.inbox.models import Conversation, Flag
 from engage.lib import phone
 from engage.messaging.models import Message
@@ -163,7 +164,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None, staff: list[User])
     """Everything the panel shows about one task and the patient behind it."""
     user, patient = request.user, task.patient
     talk = conversation_of(task, user)
-    said, _ = thread(talk, user) if talk else ([], None)
+    said, earlier = thread(talk, user) if talk else ([], None)
     holder = row.holder if row else None
     gaps = gaps_of(task, last_heard(said))
     return {
@@ -175,7 +176,7 @@ def panel(request: StaffRequest, task: Task, row: Row | None, staff: list[User])
         "held_until": holder.claimed_until if holder else None,
         "conversation": talk,
         "said": said[-SAID:],
-        "last": max((b.message.pk for b in said if b.message.direction == Message.Direction.IN), default=0),
+        "last": newest_of(talk, said, more=earlier is not None),
         "gaps": gaps,
         "gaps_first": bool(gaps) and task.is_open and task.reason == Reason.ALREADY_DONE,
         "phones": phones_of(task),
@@ -199,6 +200,13 @@ def conversation_of(task: Task, user: User) -> Conversation | None:
 def last_heard(said: list[Bubble]) -> int | None:
     """The patient's last reply: the evidence offered for "already done"."""
     return next((b.message.pk for b in reversed(said) if b.message.direction == Message.Direction.IN), None)
+
+
+def newest_of(talk: Conversation | None, said: list[Bubble], *, more: bool) -> int:
+    """The newest reply by its id; asked for only where `more` was said than is at hand."""
+    if talk is not None and more:
+        return actions.last_heard(talk)
+    return max((b.message.pk for b in said if b.message.direction == Message.Direction.IN), default=0)
 
 
 def gaps_of(task: Task, heard: int | None) -> list[tuple[Any, ...]]:

@@ -38,7 +38,7 @@ class Earlier:
 
     @classmethod
     def of(cls, message: Message) -> "Earlier":
-        reading = Reading.objects.get(message=message)
+        reading = Reading.objects.filter(message=message).first() or Reading(message=message)
         left = message.flags.exclude(state=Flag.State.DISMISSED)
         said = left.filter(source__in=("staff", "llm")) | left.filter(state=Flag.State.CONFIRMED)
         levels = said.values_list("level", flat=True)

@@ -16,6 +16,7 @@ JOBS = (
     Job("nightly gaps", "engage.caregaps.jobs.nightly", cron="15 6 * * *"),  # 01:15 or 02:15 in New York
     Job("advance campaigns", "engage.campaigns.jobs.advance", minutes=5),
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
+    Job("escalate urgent replies", "engage.inbox.jobs.escalate", minutes=1),
     Job("ask the second reader", "engage.inbox.jobs.ask_second_reader", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
     Job("follow patients and staff who moved", "engage.inbox.jobs.follow_moves", minutes=1),

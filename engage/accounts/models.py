@@ -24,6 +24,7 @@ class Clinic(models.Model):
     time_zone = models.CharField(max_length=40, default="America/New_York")
     phone = models.CharField(max_length=20, blank=True)  # E.164; the person a patient can call back
     on_call_number = models.CharField(max_length=20, blank=True)  # E.164; who is told of an urgent reply
+    backup_number = models.CharField(max_length=20, blank=True)  # E.164; told when nobody takes it
     ehr_phone_is_consent = models.BooleanField(
         default=True
     )  # a phone in the record is consent to care messages

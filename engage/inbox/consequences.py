@@ -30,7 +30,7 @@ CRISIS_AGAIN_AFTER = timedelta(hours=1)  # two machines must not answer each oth
 ALERT_AGAIN_AFTER, ALERT_STEP = (
     300,
     30,
-)  # machine seconds: one alert per conversation in that time, less a step at most
+)  # machine seconds: one alert per urgent task in that time, less a step at most
 NO_REPLY = frozenset({"thanks", "auto_reply"})  # a person need not take over from the campaign
 # A text that is read by the wrong person at home can do harm, so abuse alone is answered by a person.
 CRISIS_LABELS = frozenset({"emergency", "self_harm"})
@@ -270,18 +270,25 @@ def _sentence(says: str, words: str) -> str:
 
 
 def alert(heard: Heard) -> None:
-    """Texts the clinician on call, naming no patient; once per conversation in five minutes.
+    """Texts the clinician on call of an urgent reply."""
+    if heard.found.level == "urgent":
+        alert_about(heard.conversation)
+
+
+def alert_about(conversation: Conversation) -> None:
+    """Texts the clinician on call, naming no patient; once per urgent task in five minutes.
 
     While no clinic is known every clinic's on-call number is told: one too many is better than none.
     """
-    if heard.found.level != "urgent":
-        return
-    clinic = heard.conversation.clinic
+    clinic = conversation.clinic
     step = int(clock.machine_now().timestamp()) // ALERT_STEP
     lately = range(step - ALERT_AGAIN_AFTER // ALERT_STEP + 1, step + 1)
-    for told in [clinic] if clinic else Clinic.objects.exclude(on_call_number=""):
-        keys = [f"alert:{heard.conversation.pk}:{at}:{told.pk}" for at in lately]
-        if not Message.objects.filter(key__in=keys).exists():
+    task = worklist.OPEN_ONE.first(about=conversation.about, reason=Reason.URGENT_REPLY)
+    what = f"{conversation.pk}:{task.pk if task else ''}"  # a new task is a new alert
+    for told in [clinic] if clinic else Clinic.objects.all():
+        keys = [f"alert:{what}:{at}:{told.pk}" for at in lately]
+        sent = [key for made in keys for key in (made, f"{made}:next")]
+        if not Message.objects.filter(key__in=sent).exists():
             safety.on_call_alert(told, keys[-1])
 
 

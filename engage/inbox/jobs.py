@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 
 from engage.accounts.models import Clinic
 from engage.audit.models import AuditEvent, event
-from engage.inbox import arrival, sampling, secondreading
+from engage.inbox import arrival, escalation, sampling, secondreading
 from engage.inbox.actions import settle_urgent
 from engage.inbox.consequences import all_read
 from engage.inbox.models import Conversation, Level, Reading
@@ -75,6 +75,11 @@ def _sender(message: Message) -> Sender:
     mine = [p for p in known.points if p.patient_id == message.patient_id]
     answered = answered_by_reply(message.address, message.patient, message.created_at)
     return Sender(message.address, message.patient, mine, answered)
+
+
+def escalate() -> int:
+    """Each minute: urgent replies that nobody has taken go to the next person, then to the supervisors."""
+    return escalation.climb()
 
 
 def ask_second_reader() -> int:

@@ -210,10 +210,11 @@ def suppress_patient(patient: Patient, why: str) -> int:
 
 
 def suppress_address(address: str, channel: str, why: str) -> int:
-    """After an opt-out: everything to the number, but the confirmation and the crisis answer."""
+    """After an opt-out: everything to the number, but the confirmation, the crisis answer and alerts to staff."""
     if not PENDING(address=address, channel=channel):
         return 0
     rows = Message.objects.filter(address=address, channel=channel)
+    rows = rows.exclude(template__purpose=Template.Purpose.ON_CALL)
     return suppress(rows.exclude(safety=True, template__purpose__in=DESPITE_OPT_OUT), why)
 
 

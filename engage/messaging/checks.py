@@ -170,8 +170,9 @@ def _answering(message: Message) -> Found:
 
 
 def _on_call(message: Message) -> Found:
-    known = message.clinic.on_call_number if message.clinic else ""
-    if message.lane == Lane.URGENT and known and message.address == known:
+    clinic_ = message.clinic
+    known = (clinic_.on_call_number, clinic_.backup_number) if clinic_ else ()
+    if message.lane == Lane.URGENT and message.address and message.address in known:
         return Found("number", "It is the clinic's own on-call number.")
     return refused("number", "unknown_number", "The number belongs to nobody we know.")
 

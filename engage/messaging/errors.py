@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDate
 from engage.accounts.models import Clinic
 from engage.lib import clock
 from engage.lib.fixed import Fixed
-from engage.messaging import actions, pace
+from engage.messaging import actions, pace, safety
 from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message, Stream
 from engage.patients import actions as patients
@@ -93,16 +93,18 @@ def take_effect(message: Message, code: str) -> None:
         _content(message)
     if rule.operator:
         tell_operator(code, rule.why, message.clinic)
+    if safety.is_alert(message):
+        safety.alert_failed(message)
     if not message.safety and not message.withdrawn:
         _again(message, code, rule)
 
 
 def _again(message: Message, code: str, rule: Rule) -> None:
     """What the sender is locked for waits for it again, whoever wrote it and however often; a failure that passes is tried
-    once more, later, unless a person wrote it."""
+    once more, later, unless a person wrote it or it cannot wait."""
     if code in LOCKS:
         actions.again(message, clock.now(), key=f"{message.key[:100]}:{message.pk}")
-    elif (wait := _wait(rule)) is not None and message.author_id is None:
+    elif (wait := _wait(rule)) is not None and message.author_id is None and not safety.is_alert(message):
         actions.again(message, clock.now() + wait)
 
 

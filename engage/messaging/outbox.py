@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from engage.lib import clock, signing
-from engage.messaging import actions, pace, twilio, waiting
+from engage.messaging import actions, pace, safety, twilio, waiting
 from engage.messaging.breaker import Guard
 from engage.messaging.evidence import is_automated
 from engage.messaging.models import Attempt, Lane, Message
@@ -143,6 +143,8 @@ def _leave(others: list[tuple[Message, Verdict]], now: datetime) -> None:
         message.save(update_fields=fields)
         if message.state == State.NEEDS_REVIEW or (message.state == State.EXPIRED and message.author_id):
             _tell(message)
+        elif message.state not in Message.UNSENT and safety.is_alert(message):
+            safety.alert_failed(message)
 
 
 def _tell(message: Message) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from engage.accounts.models import Clinic
-from engage.lib import clock
+from engage.lib import clock, phone
 from engage.lib.fixed import Fixed
 from engage.messaging import actions, templates
 from engage.messaging.checks import ANSWER_WITHIN, REPLY_WITHIN
@@ -167,20 +167,70 @@ def help_reply(inbound: Message) -> Message | None:
 
 
 def on_call_alert(clinic: Clinic, key: str) -> Message | None:
-    """A text to the clinic's on-call number that names no patient; None, and a task, when it cannot be made."""
+    """A text to the clinic's on-call number that names no patient; None when it cannot be made.
+
+    Without a number the next person is told instead, and in any case people are when nothing goes out.
+    """
+    if clinic.on_call_number:
+        return _alert(clinic, clinic.on_call_number, key)
+    _report_on_call(
+        clinic, "none", "This clinic has no on-call number: nobody is told of its urgent replies."
+    )
+    return backup_alert(clinic, f"{key}:next")
+
+
+def backup_alert(clinic: Clinic, key: str) -> Message | None:
+    """The same text to the next person; None when the clinic names nobody else."""
+    number = clinic.backup_number
+    return _alert(clinic, number, key) if number and number != clinic.on_call_number else None
+
+
+def _alert(clinic: Clinic, number: str, key: str) -> Message | None:
     wording = usable("on-call", "en", clinic)
-    if wording is None or not clinic.on_call_number:
-        log.error("clinic %s: no on-call %s", clinic.pk, "wording" if clinic.on_call_number else "number")
-        if wording is None:
-            report_missing("on-call", "en", clinic)
+    if wording is None:
+        log.error("clinic %s: no on-call wording", clinic.pk)
+        report_missing("on-call", "en", clinic)
         return None
-    return actions.queue(
-        body=templates.render(wording.body, None, clinic),
-        key=key,
-        address=clinic.on_call_number,
-        lane=Lane.URGENT,
-        template=wording,
+    body = templates.render(wording.body, None, clinic)
+    alert = actions.queue(
+        body=body, key=key, address=number, lane=Lane.URGENT, template=wording, clinic=clinic
+    )
+    if alert.state in NEVER_LEFT:
+        alert_failed(alert)
+    return alert
+
+
+def is_alert(message: Message) -> bool:
+    """Whether it tells a clinician of an urgent reply."""
+    template = message.template if message.patient_id is None else None
+    return template is not None and template.purpose == Purpose.ON_CALL
+
+
+def alert_failed(alert: Message) -> None:
+    """Nobody was told: the next person is, at once, and supervisors have it on top of their list."""
+    clinic = alert.clinic
+    if clinic is None:
+        return
+    whose = "on-call number" if alert.address == clinic.on_call_number else "number of the next person"
+    why = f"The {whose} {phone.display(alert.address)} could not be reached: {alert.state_reason}"
+    _report_on_call(clinic, alert.address, f"{why} Call them, and look at the urgent replies.")
+    if alert.address != clinic.backup_number and not alert.key.endswith(":next"):
+        backup_alert(clinic, f"{alert.key}:next")
+
+
+def _report_on_call(clinic: Clinic, what: str, summary: str) -> None:
+    """Supervisors are told, once while the task is open."""
+    log.error("clinic %s: an on-call alert reached nobody", clinic.pk)
+    worklist.open_task(
+        reason=Reason.OTHER,
+        summary=summary,
+        about=f"on-call:{clinic.pk}:{what}",
+        due_at=clock.now() + timedelta(minutes=15),
         clinic=clinic,
+        queue=Task.Queue.SUPERVISORS,
+        priority=Task.Priority.URGENT,
+        opened_by="delivery",
+        link="/setup/",
     )
 
 

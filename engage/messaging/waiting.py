@@ -56,7 +56,8 @@ READ = (
         "clinic__sending_hours",
         "clinic__sending_paused",
     ),
-    *("clinic__on_call_number", "template__purpose", "template__approved_at", "template__key"),
+    *("clinic__on_call_number", "clinic__backup_number"),
+    *("template__purpose", "template__approved_at", "template__key"),
     *("template__language", "template__version", "reply_to__address", "reply_to__created_at"),
 )
 

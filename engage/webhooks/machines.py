@@ -185,6 +185,10 @@ def triage() -> Iterator[GaugeMetricFamily]:
         "engage_replies_unsorted", "Replies whose triage has not finished", "", {"": float(unsorted["n"])}
     )
     yield gauge("engage_replies_unsorted_oldest_seconds", "Since the oldest of them came", "", {"": age})
+    untaken = Task.objects.open().filter(priority=Task.Priority.URGENT, escalated__gt=0)
+    yield gauge(
+        "engage_urgent_escalated", "Urgent replies nobody took in time", "", {"": float(untaken.count())}
+    )
     broken = float(bool(wordlist.trouble()))
     yield gauge(
         "engage_word_list_broken", "1 when the shipped lexicon stands in for the clinic's", "", {"": broken}

@@ -110,6 +110,7 @@ class Task(models.Model):
     snoozed_until = models.DateTimeField(null=True)
     claimed_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="claims")
     claimed_until = models.DateTimeField(null=True)  # machine time
+    escalated = models.PositiveSmallIntegerField(default=0)  # steps of the ladder (engage.inbox.escalation)
     outcome = models.CharField(max_length=20, choices=Outcome.choices, blank=True)
     outcome_note = models.TextField(blank=True)
     closed_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -138,6 +139,7 @@ class Task(models.Model):
                 fields=["clinic", "reason", "due_at", "id"], condition=~Q(state="done"), name="task_reason"
             ),
             models.Index(fields=["owner", "due_at", "id"], condition=~Q(state="done"), name="task_owner"),
+            models.Index(fields=["due_at"], condition=Q(priority=0) & ~Q(state="done"), name="task_urgent"),
             models.Index(
                 fields=["clinic", "snoozed_until", "id"], condition=Q(state="snoozed"), name="task_snoozed"
             ),

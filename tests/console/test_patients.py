@@ -293,11 +293,21 @@ class SetupPage(CastTestCase):
             f"{prefix}-name": "Harbor Clinic",
             f"{prefix}-phone": "+16175550100",
             f"{prefix}-on_call_number": "617 555 0123",
+            f"{prefix}-backup_number": "617 555 0124",
         }
         assert self.client.post(f"/setup/clinics/{self.clinic.pk}/", data).status_code == 302
         self.clinic.refresh_from_db()
         assert self.clinic.on_call_number == "+16175550123"
+        assert self.clinic.backup_number == "+16175550124"
         assert AuditEvent.objects.filter(action="clinic.change", clinic_id=self.clinic.pk).exists()
+
+    def test_a_clinic_without_an_on_call_number_is_warned(self):
+        self.client.force_login(self.supervisor)
+        assert "No on-call number" not in self.client.get("/setup/").content.decode()
+        self.clinic.on_call_number = ""
+        self.clinic.save()
+        answer = self.client.get("/setup/").content.decode()
+        assert "No on-call number" in answer and "Nobody is told" in answer
 
     def test_a_number_that_is_none_is_refused(self):
         self.client.force_login(self.supervisor)

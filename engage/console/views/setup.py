@@ -30,12 +30,14 @@ class ClinicForm(forms.ModelForm):
             "name",
             "phone",
             "on_call_number",
+            "backup_number",
             "ehr_phone_is_consent",
             "sending_paused",
         ]
         labels = {
             "phone": "Number patients can call back",
             "on_call_number": "On-call number (told of urgent replies)",
+            "backup_number": "Next person (told when nobody takes an urgent reply in 5 minutes)",
             "ehr_phone_is_consent": "A phone in the record is consent to care messages",
             "sending_paused": "Hold every automatic message of this clinic",
         }
@@ -45,6 +47,9 @@ class ClinicForm(forms.ModelForm):
 
     def clean_on_call_number(self) -> str:
         return self.number("on_call_number")
+
+    def clean_backup_number(self) -> str:
+        return self.number("backup_number")
 
     def number(self, name: str) -> str:
         written = self.cleaned_data[name].strip()

@@ -73,7 +73,7 @@ def confirm(flag: Flag, by: User) -> None:
 
 
 def add_flag(message: Message, label: str, *, by: User) -> Flag:
-    """A person says what triage missed; an urgent label opens the urgent task. ValueError for an unknown label."""
+    """A person says what triage missed; an urgent label opens the urgent task and alerts. ValueError: unknown."""
     if label not in LABELS:
         raise InboxError("Choose one of the listed meanings.")
     level = Level.URGENT if label in URGENT_LABELS else Level.SIGNIFICANT
@@ -105,6 +105,7 @@ def add_flag(message: Message, label: str, *, by: User) -> Flag:
         if level == Level.URGENT:
             summary = f"{consequences.MENTIONS[label]} (seen by staff): “{message.body.strip()[:200]}”."
             consequences.open_urgent(conversation, clock.now(), summary, message)
+            consequences.alert_about(conversation)
         if label == "opt_out":
             permission.suspend(message, identify(message.address, message.created_at), conversation)
     return flag

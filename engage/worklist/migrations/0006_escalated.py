@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_backup_number"),
         ("patients", "0005_same_number"),
-        ("worklist", "0003_samples"),
+        ("worklist", "0005_concerns"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -3,6 +3,7 @@
 Nothing here is clinical, closes anything or hides anything: a person decides what the reply means.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from engage.inbox.models import Conversation, Flag, Level
 from engage.inbox.senders import Sender
 from engage.inbox.triage.reading import LABELS, URGENT_LABELS, Finding
 from engage.inbox.triage.reading import Reading as Found
-from engage.lib import clock
+from engage.lib import clock, text
 from engage.lib.fixed import Fixed, insert_missing
 from engage.messaging import safety
 from engage.messaging.models import Message, Template
@@ -31,6 +32,16 @@ ALERT_AGAIN_AFTER, ALERT_STEP = (
     300,
     30,
 )  # machine seconds: one alert per urgent task in that time, less a step at most
+GUESSES = ("classifier", "llm")  # sources that may be wrong about what nobody said in so many words
+WRONG = re.compile(
+    r"\bwrong (?:person|number|phone|guy|gal|lady|man|woman|family|party|house|name|one)\b"
+    r"|\bequivoc(?:o|ad|aron)|\bnumero errado\b|\bsomebody else['’]?s (?:number|phone)\b"
+    r"|\b(?:had|got|have) this (?:#|(?:number|phone|cell)\b)|\bnumber belongs to\b"
+)
+DENIED = (
+    r"\b(?:not|isn['’]?t|ain['’]?t|there['’]?s no|no soy|no es|ninguna?|no conozco a|don['’]?t know(?: any)?)"
+    r" (?:(?:mr|mrs|ms|an?|any|la|el|don|dona|senora?) )?"  # and then the patient's name
+)
 NO_REPLY = frozenset({"thanks", "auto_reply"})  # a person need not take over from the campaign
 # A text that is read by the wrong person at home can do harm, so abuse alone is answered by a person.
 CRISIS_LABELS = frozenset({"emergency", "self_harm"})
@@ -209,7 +220,7 @@ def open_urgent(conversation: Conversation, at: datetime, summary: str, message:
     )
 
 
-UNREAD = "triage:failing"  # what the operator's task is about: one, however many replies wait
+UNREAD = "triage:failing"  # what the operator's task is about: one for each clinic, however many replies wait
 UNREAD_SAYS = (
     "Replies could not be read to the end by the machine. They wait on top, unsorted: read them yourself, "
     "and tell your operator to look at the log."
@@ -217,11 +228,11 @@ UNREAD_SAYS = (
 
 
 def tell_operator(conversation: Conversation, at: datetime) -> Task:
-    """A reading stage failed: supervisors are told, once while the task is open, and the log says which stage."""
+    """A reading stage failed: the clinic's supervisors are told, once while the task is open; the log says which stage."""
     return worklist.open_task(
         reason=Reason.OTHER,
         summary=UNREAD_SAYS,
-        about=UNREAD,
+        about=f"{UNREAD}:{conversation.clinic_id or ''}",
         due_at=at + UNREAD_WITHIN,
         clinic=conversation.clinic,
         queue=Task.Queue.SUPERVISORS,
@@ -232,9 +243,10 @@ def tell_operator(conversation: Conversation, at: datetime) -> Task:
 
 
 def all_read() -> None:
-    """No reply waits for its reading any more: the operator's task ends by itself."""
+    """No reply waits for its reading any more: the operators' tasks end by themselves."""
+    told = Task.objects.open().filter(about__startswith=UNREAD).values_list("about", flat=True)
     worklist.close_about(
-        UNREAD, Outcome.BY_SYSTEM, "Every reply has been read to the end since.", by="triage"
+        list(told), Outcome.BY_SYSTEM, "Every reply has been read to the end since.", by="triage"
     )
 
 
@@ -293,21 +305,38 @@ def alert_about(conversation: Conversation) -> None:
 
 
 def reply_to_crisis(heard: Heard) -> None:
-    """The approved crisis text; never to a machine, nor twice within an hour."""
-    labels = set(heard.found.labels)
-    if heard.found.level != "urgent" or "auto_reply" in labels or labels & URGENT_LABELS == {"abuse"}:
+    """The approved crisis text, not twice within an hour: so two machines do not answer each other.
+
+    That somebody is in a meeting, or away, holds it back from nobody: a machine's answer is not urgent in the first place.
+    """
+    if heard.found.level != "urgent" or set(heard.found.labels) & URGENT_LABELS == {"abuse"}:
         return
     if not safety.answered(heard.message, Template.Purpose.CRISIS, CRISIS_AGAIN_AFTER):
         safety.crisis_reply(heard.message)
 
 
 def set_number_aside(heard: Heard) -> None:
-    """Wrong person: nothing more goes to this number for this patient until a person has looked."""
-    if "wrong_person" not in heard.found.labels:
+    """Wrong person: nothing more goes to this number for this patient until a person has looked.
+
+    Only where the words say so: a guess, or a call for help, would cut off the one who needs the answer. The flag and the
+    task are there in any case, and campaigns end.
+    """
+    if "wrong_person" not in heard.found.labels or heard.found.level == "urgent" or not _says_so(heard):
         return
     for point in heard.sender.points:
         if heard.sender.patient is not None and point.patient_id == heard.sender.patient.pk:
             patients.mark_contact_point(point, ContactPoint.State.WRONG_PERSON, NEWCOMER, by="patient")
+
+
+def _says_so(heard: Heard) -> bool:
+    """Whether more than a guess says that it is not the patient: a reader of words, or the plain words themselves."""
+    if any(f.label == "wrong_person" and f.source not in GUESSES for f in heard.found.findings):
+        return True
+    said, patient = text.fold(heard.message.body), heard.sender.patient
+    if WRONG.search(said):
+        return True
+    names = [text.fold(name) for name in (patient.given, patient.family) if name] if patient else []
+    return any(re.search(rf"{DENIED}{re.escape(name)}\b", said) for name in names)
 
 
 def stop_nudging(heard: Heard) -> None:

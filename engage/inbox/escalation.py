@@ -53,7 +53,7 @@ def _taken(task: Task, now: datetime) -> bool:
     if task.held_by() is not None:
         return True
     kind, _, pk = task.about.partition(":")
-    seen = Conversation.objects.filter(pk=pk if kind == "conversation" else None, seen_at__gt=now - TAKEN_FOR)
+    seen = Conversation.objects.filter(pk=pk if kind == "conversation" else 0, seen_at__gt=now - TAKEN_FOR)
     return seen.exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 from engage.audit.models import AuditEvent
 from engage.campaigns.models import Campaign, Enrollment
 from engage.inbox.actions import receive
-from engage.inbox.models import Conversation, Flag, Level
+from engage.inbox.models import Conversation, Flag, Level, Reading
 from engage.lib import clock
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint
@@ -86,6 +86,14 @@ class OddBodies(InboxTestCase):
         message = self.hear("", NumMedia="2", MediaContentType0="image/jpeg", MediaContentType1="image/png")
         assert message.state_reason == "Came with 2 attachments (image), kept by the carrier."
         assert Task.objects.get(reason="reply").summary.endswith("a message without words.")
+
+    def test_a_picture_beside_a_polite_word_is_looked_at(self):
+        for n, words in enumerate(("ok", "Thanks", "Thank you!", "👍"), 1):
+            message = self.hear(words, NumMedia="1", MediaContentType0="image/jpeg")
+            assert Reading.objects.get(message=message).level == Level.SIGNIFICANT, words
+        assert Task.objects.get(reason="reply").summary.startswith("Wrote something a person must read")
+        message = self.hear("STOP", NumMedia="1", MediaContentType0="image/jpeg")
+        assert Reading.objects.get(message=message).level == Level.SIGNIFICANT
 
     def test_emoji(self):
         assert self.hear("🙏🏽👍").body == "🙏🏽👍"
@@ -213,6 +221,17 @@ class Urgent(InboxTestCase):
         assert [m.template.purpose for m in self.sent_to(STRANGER)] == ["crisis"]
         assert len(self.sent_to(self.clinic.on_call_number)) == 1
 
+    def test_who_is_busy_or_away_gets_the_crisis_reply_too(self):
+        for n, body in enumerate(
+            (
+                "im in a meeting and i cant breathe",
+                "I'll call you back later, chest pain now",
+                "I am away from home and want to die",
+            )
+        ):
+            self.hear(body, address=f"+1305555010{n}")
+            assert [m.template.purpose for m in self.sent_to(f"+1305555010{n}")] == ["crisis"], body
+
     def test_a_machine_is_not_answered(self):
         self.hear("Automatic reply: I am out of the office until Monday. If this is an emergency call 911.")
         assert self.sent_to() == []
@@ -249,6 +268,24 @@ class Significant(InboxTestCase):
         assert Task.objects.filter(reason="check_deceased").exists()
         self.patient.refresh_from_db()
         assert not self.patient.deceased
+
+    def test_a_guess_or_a_call_for_help_sets_no_number_aside(self):
+        self.hear("I'm not ok. help me")
+        assert self.patient.contact_points.get().state == ContactPoint.State.ACTIVE
+        assert Task.objects.filter(reason="wrong_person").exists()
+        self.hear("This is not Ana, wrong number. I have chest pain")
+        assert self.patient.contact_points.get().state == ContactPoint.State.ACTIVE
+
+    def test_plain_words_set_it_aside(self):
+        for body in (
+            "wrong lady but good luck",
+            "You have the wrong person, I am not Ana",
+            "no soy la señora Rivera, se equivocaron",
+            "hi there's no Ana at this number, who are you looking for",
+        ):
+            self.patient.contact_points.update(state=ContactPoint.State.ACTIVE)
+            self.hear(body)
+            assert self.patient.contact_points.get().state == ContactPoint.State.WRONG_PERSON, body
 
     def test_wrong_person_sets_the_number_aside_and_opens_a_privacy_task(self):
         self.hear("You have the wrong person, I am not Ana")

@@ -161,6 +161,7 @@ def process(
     found = run.triage(lambda: read(message, sender, patience, prepared))
     if found is not None:
         found = nothing_but(word, found) if word is not None and word.exact else found
+        found = beside_a_file(found) if message.state_reason else found
         spanish = word is not None and word.lang == "es"
         conversation.language = "es" if spanish else found.lang or message.language
         if message.language != conversation.language:  # automatic answers are given in it
@@ -249,6 +250,13 @@ def nothing_but(word: Keyword, found: Found) -> Found:
     return replace(
         found, labels=labels, findings=meant, level=highest([f.level for f in meant]), suspect_opt_out=False
     )
+
+
+def beside_a_file(found: Found) -> Found:
+    """A picture or a voice says what no stage reads: whatever the words beside it, a person looks."""
+    if found.level == "urgent" or (found.level == "significant" and set(found.named) != {"opt_out"}):
+        return found
+    return replace(found, level="significant", labels=tuple(dict.fromkeys(("other", *found.labels))))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The life of a second reading: made when a reply came, asked by a job, its findings added and nothing ever lowered."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -143,12 +144,31 @@ def _add(message: Message, conversation: Conversation, answer: Answer) -> None:
     reading.labels = list(dict.fromkeys([*reading.labels, *labels]))
     reading.level = min(reading.level, consequences.LEVEL[found.level])
     reading.save(update_fields=["labels", "level"])
-    if conversation.unanswered().filter(pk=message.pk).exists():  # else a person has answered it already
+    waits = conversation.unanswered().filter(pk=message.pk).exists()  # else a person has answered it already
+    if found.level == "urgent" and not waits:
+        heard = replace(heard, found=_urgent_alone(found))
+        _reopen(conversation, message)
+    if waits or found.level == "urgent":
         consequences.open_tasks(heard)
         consequences.alert(heard)
         if "opt_out" in labels:
             permission.suspend(message, identify(message.address, message.created_at), conversation)
         conversation.settle_level()
+
+
+def _urgent_alone(found: Found) -> Found:
+    """What is urgent is looked at in any case; the rest a person has dealt with."""
+    urgent = tuple(f for f in found.findings if f.level == "urgent")
+    return replace(found, labels=tuple(dict.fromkeys(f.label for f in urgent)), findings=urgent)
+
+
+def _reopen(conversation: Conversation, message: Message) -> None:
+    """Somebody has answered or closed it, without knowing."""
+    conversation.state, conversation.snoozed_until = Conversation.State.OPEN, None
+    conversation.waiting_since = min(conversation.waiting_since or message.created_at, message.created_at)
+    conversation.seen_by, conversation.seen_at = None, None
+    conversation.save(update_fields=["state", "snoozed_until", "waiting_since", "seen_by", "seen_at"])
+    record("system:second_reader", "conversation.reopen", conversation)
 
 
 def _is_known(label: str, level: str, known: set[tuple[str, int]]) -> bool:

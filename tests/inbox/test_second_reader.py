@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.test import override_settings
 
-from engage.inbox import figures, flags, jobs, secondreading
+from engage.inbox import actions, figures, flags, jobs, secondreading
 from engage.inbox.models import Flag, Level, Reading, SecondReading
 from engage.inbox.redaction import redacted
 from engage.lib import clock
@@ -118,6 +118,17 @@ class Adds(SecondReaderTestCase):
         assert self.sent_to() == []
         assert (row.state, row.model, row.prompt_version != "") == ("answered", "small", True)
         assert json.loads(row.answer)["findings"][0]["label"] == "self_harm"
+
+    def test_what_is_urgent_comes_back_though_somebody_has_closed_it(self):
+        self.server.finds(("self_harm", "ducks will have to feed themselves"), ("complaint", "feed"))
+        message = self.hear(PLAIN)
+        actions.close(self.conversation(), by=self.coordinator)
+        jobs.ask_second_reader()
+        conversation = self.conversation()
+        assert (conversation.state, conversation.level, conversation.unread) == ("open", Level.URGENT, True)
+        assert conversation.waiting_since == message.created_at
+        assert [t.reason for t in Task.objects.open()] == ["urgent_reply"]
+        assert len(self.sent_to(self.clinic.on_call_number)) == 1
 
     def test_an_opt_out_that_only_it_sees_suspends_what_is_automatic(self):
         self.server.finds(("opt_out", "The ducks"))

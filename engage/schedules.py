@@ -17,6 +17,7 @@ JOBS = (
     Job("advance campaigns", "engage.campaigns.jobs.advance", minutes=5),
     Job("finish unsorted replies", "engage.inbox.jobs.finish_unsorted", minutes=1),
     Job("escalate urgent replies", "engage.inbox.jobs.escalate", minutes=1),
+    Job("reopen what was not answered", "engage.inbox.jobs.reopen_unanswered", minutes=1),
     Job("ask the second reader", "engage.inbox.jobs.ask_second_reader", minutes=1),
     Job("wake the snoozed", "engage.inbox.jobs.wake_snoozed", minutes=5),
     Job("follow patients and staff who moved", "engage.inbox.jobs.follow_moves", minutes=1),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Max, Q
 
-from engage.accounts.models import User
+from engage.accounts.models import Clinic, User
 from engage.audit.models import record
 from engage.inbox.arrival import Prepared, prepare, receive
 from engage.inbox.consequences import UNREAD_WITHIN
@@ -19,7 +19,7 @@ from engage.messaging import actions as messaging
 from engage.messaging.models import Lane, Message
 from engage.patients.models import ContactPoint, Patient
 from engage.worklist import actions as worklist
-from engage.worklist.models import Outcome, Reason, Task
+from engage.worklist.models import Outcome, Reason, Task, TaskQuerySet
 
 __all__ = [
     "InboxError",
@@ -43,8 +43,9 @@ STAYS_HERE = (
 )
 NEWER = "The patient wrote again while you were writing. Read it, then send your answer once more."
 ANSWERED = "A colleague answered while you were writing. Read it, then send yours if it is still needed."
-# Tasks that an answer, or closing, settles. A complaint is for supervisors, whoever answers the patient.
-ANSWERED_BY_WRITING = (Reason.REPLY, Reason.SYMPTOM, Reason.UNMATCHED_REPLY)
+# Tasks that an answer, or closing, settles; the last says that an earlier answer did not arrive. A complaint is for
+# supervisors, whoever answers the patient.
+ANSWERED_BY_WRITING = (Reason.REPLY, Reason.SYMPTOM, Reason.UNMATCHED_REPLY, Reason.DELIVERY_REVIEW)
 
 
 def mark_seen(conversation: Conversation, user: User) -> bool:
@@ -122,14 +123,44 @@ def close(
 def reopen(conversation: Conversation, *, by: User) -> None:
     """Back among the open ones, waiting since the last reply, with the tasks that closing settled."""
     with transaction.atomic():
-        conversation.lock()
-        conversation.state, conversation.snoozed_until = Conversation.State.OPEN, None
-        waiting = conversation.waiting_since or conversation.last_heard_at
-        conversation.waiting_since = waiting or conversation.last_message_at
-        conversation.save(update_fields=["state", "snoozed_until", "waiting_since"])
-        conversation.settle_level()
+        _wait_again(conversation.lock())
         _reopen_tasks(conversation, by)
         record(by, "conversation.reopen", conversation)
+
+
+def _wait_again(conversation: Conversation) -> None:
+    conversation.state, conversation.snoozed_until = Conversation.State.OPEN, None
+    waiting = conversation.waiting_since or conversation.last_heard_at
+    conversation.waiting_since = waiting or conversation.last_message_at
+    conversation.save(update_fields=["state", "snoozed_until", "waiting_since"])
+    conversation.settle_level()
+
+
+def _not_answered(conversation: Conversation) -> bool:
+    """After an answer that did not arrive (its task is open): it waits for a person again. False when it does already."""
+    with transaction.atomic():
+        if conversation.lock().state not in (Conversation.State.WAITING, Conversation.State.CLOSED):
+            return False
+        if not _lost().filter(about=conversation.about).exists():
+            return False
+        _wait_again(conversation)
+        record("system:delivery", "conversation.reopen", conversation)
+    return True
+
+
+def _lost() -> TaskQuerySet:
+    return Task.objects.open().filter(reason=Reason.DELIVERY_REVIEW, about__startswith="conversation:")
+
+
+def reopen_unanswered() -> int:
+    """Every conversation with an answer that did not arrive waits for a person again; how many did not yet."""
+    clinics = [*Clinic.objects.values_list("pk", flat=True)]
+    lost = _lost().filter(Q(clinic__in=clinics) | Q(clinic=None))  # said so that the clinics' index serves
+    pks = [int(about.partition(":")[2]) for about in lost.values_list("about", flat=True)]
+    ended = Conversation.objects.filter(
+        pk__in=pks, state__in=(Conversation.State.WAITING, Conversation.State.CLOSED)
+    )
+    return sum(_not_answered(conversation) for conversation in ended)
 
 
 def _reopen_tasks(conversation: Conversation, by: User) -> None:

@@ -8,8 +8,7 @@ from django.db.models.functions import Coalesce
 
 from engage.accounts.models import Clinic
 from engage.audit.models import AuditEvent, event
-from engage.inbox import arrival, escalation, sampling, secondreading
-from engage.inbox.actions import settle_urgent
+from engage.inbox import actions, arrival, escalation, sampling, secondreading
 from engage.inbox.consequences import all_read
 from engage.inbox.models import Conversation, Level, Reading
 from engage.inbox.run import Earlier
@@ -46,7 +45,7 @@ def settle_handled() -> None:
     reasons = Task.objects.filter(reason=Reason.URGENT_REPLY, about__in=abouts)
     for about in abouts - set(reasons.open().values_list("about", flat=True)):
         if reasons.filter(about=about).exists():
-            settle_urgent(about)
+            actions.settle_urgent(about)
 
 
 def _finish(message_id: int) -> bool:
@@ -75,6 +74,11 @@ def _sender(message: Message) -> Sender:
     mine = [p for p in known.points if p.patient_id == message.patient_id]
     answered = answered_by_reply(message.address, message.patient, message.created_at)
     return Sender(message.address, message.patient, mine, answered)
+
+
+def reopen_unanswered() -> int:
+    """Each minute: what was answered with a text that did not arrive waits for a person again; how many."""
+    return actions.reopen_unanswered()
 
 
 def escalate() -> int:

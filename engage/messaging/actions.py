@@ -14,7 +14,7 @@ from engage.accounts.models import Clinic, User
 from engage.audit.models import record
 from engage.lib import clock, text
 from engage.lib.fixed import Fixed, insert
-from engage.messaging import policy
+from engage.messaging import losses, policy
 from engage.messaging.checks import DESPITE_OPT_OUT
 from engage.messaging.evidence import AGAIN, key_again
 from engage.messaging.models import Lane, Message, Stream, Template
@@ -187,10 +187,17 @@ def state_for(verdict: policy.Verdict) -> State:
 
 
 def suppress(messages: QuerySet[Message], why: str) -> int:
-    """Takes back what has not left, and keeps from being tried again what has; how many were taken back."""
+    """Takes back what has not left, and keeps from being tried again what has; how many were taken back.
+
+    Whoever wrote one of them is told.
+    """
     rows, why = messages.filter(direction=Message.Direction.OUT), why[:300]
     with transaction.atomic():
         rows.filter(state__in=(*UNDER_WAY, *WITH_CARRIER)).update(withdrawn=why)
+        written = rows.filter(state__in=Message.UNSENT, author__isnull=False).select_related("author")
+        for message in written.select_for_update(of=("self",)):
+            message.state_reason = why
+            losses.tell_author(message)
         return rows.filter(state__in=Message.UNSENT).update(
             state=State.SUPPRESSED, state_reason=why, done_at=clock.machine_now()
         )

@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDate
 from engage.accounts.models import Clinic
 from engage.lib import clock
 from engage.lib.fixed import Fixed
-from engage.messaging import actions, pace, safety
+from engage.messaging import actions, losses, pace, safety
 from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message, Stream
 from engage.patients import actions as patients
@@ -95,6 +95,8 @@ def take_effect(message: Message, code: str) -> None:
         tell_operator(code, rule.why, message.clinic)
     if safety.is_alert(message):
         safety.alert_failed(message)
+    if code not in LOCKS:  # else it waits for the sender
+        losses.tell_author(message)
     if not message.safety and not message.withdrawn:
         _again(message, code, rule)
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from engage.lib import clock, signing
-from engage.messaging import actions, pace, safety, twilio, waiting
+from engage.messaging import actions, losses, pace, safety, twilio, waiting
 from engage.messaging.breaker import Guard
 from engage.messaging.evidence import is_automated
 from engage.messaging.models import Attempt, Lane, Message
@@ -141,18 +141,19 @@ def _leave(others: list[tuple[Message, Verdict]], now: datetime) -> None:
     for message, verdict in others:
         fields = actions.apply(message, verdict, now)
         message.save(update_fields=fields)
-        if message.state == State.NEEDS_REVIEW or (message.state == State.EXPIRED and message.author_id):
+        if message.state == State.NEEDS_REVIEW:
             _tell(message)
-        elif message.state not in Message.UNSENT and safety.is_alert(message):
+        elif message.state not in Message.UNSENT:
+            losses.tell_author(message)
+        if message.state not in Message.UNSENT and safety.is_alert(message):
             safety.alert_failed(message)
 
 
 def _tell(message: Message) -> None:
-    """Somebody wrote it and believes it went, or nobody could judge it."""
-    expired = message.state == State.EXPIRED
+    """Nobody could judge it."""
     worklist.open_task(
         reason=Reason.DELIVERY_REVIEW,
-        summary="A text to the patient was not sent in time." if expired else message.state_reason,
+        summary=message.state_reason,
         about=actions.row_about(message),
         due_at=clock.now() + timedelta(hours=8),
         clinic=message.clinic,

@@ -55,8 +55,8 @@ class User(AbstractUser):
 
     @property
     def sees_unassigned(self) -> bool:
-        """Patients no clinic answers for are seen by supervisors."""
-        return self.role == Role.SUPERVISOR
+        """What no clinic answers for is seen by supervisors, and by those who are called when it is urgent."""
+        return self.role in (Role.SUPERVISOR, Role.ONCALL)
 
     def own_clinics(self) -> list[Clinic]:
         """The clinics this person is assigned to; read once per request."""

@@ -7,10 +7,13 @@ from django.test import override_settings
 from engage.accounts.models import Clinic
 from engage.audit.models import AuditEvent
 from engage.inbox import actions, jobs
+from engage.inbox.folders import BY_SLUG
+from engage.inbox.models import Conversation
 from engage.lib import clock
 from engage.messaging import errors
 from engage.messaging.models import Message
 from engage.messaging.outbox import deliver_once
+from engage.worklist import board
 from engage.worklist.models import Task
 from tests.base import NOON
 from tests.inbox.base import ANA, InboxTestCase
@@ -87,6 +90,17 @@ class Ladder(LadderTestCase):
         assert (self.climb(5), self.alerts()) == (1, (2, 1))
         assert self.climb(15) == 1
         assert self.task().summary.startswith("Nobody took it for 15 minutes: no on-call number is known.")
+
+
+class Seen(LadderTestCase):
+    def test_who_is_called_about_an_unknown_number_sees_what_it_says(self):
+        self.hear("I have chest pain", address=STRANGER)
+        link = Conversation.objects.get(address=STRANGER).link
+        for user, sees in ((self.oncall, True), (self.supervisor, True), (self.coordinator, False)):
+            assert bool(board.page(user, board.Asked()).rows) is sees
+            assert bool(BY_SLUG["urgent"].queryset(user).count()) is sees
+            self.client.force_login(user)
+            assert (self.client.get(link).status_code == 200) is sees
 
 
 class Failing(LadderTestCase):

@@ -19,7 +19,7 @@ from engage.inbox.models import Conversation, Flag
 from engage.lib import phone
 from engage.messaging.models import Message
 from engage.patients.models import ContactPoint
-from engage.worklist.actions import NOTED
+from engage.worklist.actions import needs_note
 from engage.worklist.board import Row, key_of
 from engage.worklist.models import Outcome, Reason, Task
 
@@ -153,9 +153,8 @@ def sentence(task: Task, quoted: set[str]) -> str:
 
 def outcomes(task: Task) -> list[tuple[str, str, str, bool]]:
     """(value, words, number key, whether a note is required) for ending this task."""
-    urgent = task.priority == Task.Priority.URGENT
     return [
-        (o.value, str(o.label), str(n), o in NOTED or (urgent and o == Outcome.NOT_SIGNIFICANT))
+        (o.value, str(o.label), str(n), needs_note(task, o))
         for n, o in enumerate(OUTCOMES.get(task.reason, OTHERWISE), 1)
     ]
 

@@ -1,7 +1,7 @@
 """Opening and ending tasks. Whoever opens one names what it is about; nothing ends without an outcome."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db import transaction
@@ -12,10 +12,12 @@ from engage.audit.models import AuditEvent, event, record
 from engage.lib import clock
 from engage.lib.fixed import Fixed, insert, update
 from engage.patients.models import Patient
-from engage.worklist.models import LONGEST, Outcome, Task
+from engage.worklist.models import LONGEST, Outcome, Reason, Task
 
 SENTENCE = 300  # characters of one
 NOTED = (Outcome.EMERGENCY_HANDLED, Outcome.HANDED_ON, Outcome.DECEASED)  # outcomes that need a sentence
+UNREACHED = (Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL)  # of something urgent, not the end of it
+FOLLOW_UP, TRY_AGAIN = "follow-up", timedelta(minutes=30)
 
 
 class TaskError(Exception):
@@ -228,14 +230,45 @@ def finish(task: Task, outcome: str, note: str = "", *, by: User) -> Task:
     with transaction.atomic():
         row = _locked(task, by)
         _end_all([row], outcome, note.strip(), by)
+        if urgent_unreached(row, outcome):
+            _try_again(row)
     task.refresh_from_db()
     return task
+
+
+def urgent_unreached(task: Task, outcome: str) -> bool:
+    """Whether something urgent would end although nobody has spoken to the patient."""
+    return task.priority == Task.Priority.URGENT and outcome in UNREACHED
+
+
+def _try_again(task: Task) -> Task:
+    """The next call, urgent too and soon: not to be reached is no answer to an emergency."""
+    return open_task(
+        reason=Reason.CALL,
+        summary=task.summary if task.opened_by == FOLLOW_UP else f"Not reached, try again. {task.summary}",
+        about=task.about,
+        due_at=clock.now() + TRY_AGAIN,
+        clinic=task.clinic,
+        patient=task.patient,
+        queue=task.queue,
+        priority=Task.Priority.URGENT,
+        opened_by=FOLLOW_UP,
+        source=f"task:{task.pk}",
+        link=task.link,
+    )
+
+
+def _not_again(task: Task, by: User | str) -> None:
+    """Undo of such an ending: the next call that it asked for is not needed."""
+    rows = Task.objects.open().filter(about=task.about, reason=Reason.CALL, opened_by=FOLLOW_UP)
+    if urgent_unreached(task, task.outcome):
+        _end_all(list(rows.select_for_update()), Outcome.BY_SYSTEM, "Taken back.", by)
 
 
 def needs_note(task: Task, outcome: str) -> bool:
     """Whether the outcome alone would not tell the next person enough."""
     unusual = task.priority == Task.Priority.URGENT and outcome == Outcome.NOT_SIGNIFICANT
-    return outcome in NOTED or unusual
+    return outcome in NOTED or unusual or urgent_unreached(task, outcome)
 
 
 def _locked(task: Task, by: User) -> Task:
@@ -270,6 +303,7 @@ def reopen(task: Task, *, by: User | str) -> Task:
     """Undo: the task is open again; nothing happens when another one about the same is open."""
     with transaction.atomic():
         row = Task.objects.select_for_update().get(pk=task.pk)
+        _not_again(row, by)
         doubled = (
             row.state == Task.State.DONE and OPEN_ONE.first(about=row.about, reason=row.reason) is not None
         )

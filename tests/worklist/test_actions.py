@@ -107,6 +107,25 @@ class Ending(CastTestCase):
             actions.finish(urgent, Outcome.NOT_SIGNIFICANT, by=self.nurse)
         actions.finish(urgent, Outcome.NOT_SIGNIFICANT, "Quotes a film.", by=self.nurse)
 
+    def test_not_to_be_reached_is_no_end_of_something_urgent(self):
+        for outcome in (Outcome.NO_ANSWER, Outcome.LEFT_VOICEMAIL):
+            Task.objects.all().delete()
+            urgent = opened(self, reason=Reason.URGENT_REPLY, priority=0, queue=Task.Queue.ONCALL)
+            with pytest.raises(TaskError):
+                actions.finish(urgent, outcome, by=self.coordinator)
+            actions.finish(urgent, outcome, "Rang for a minute.", by=self.coordinator)
+            again = Task.objects.open().get()
+            assert (again.reason, again.priority, again.queue) == ("call", 0, "oncall")
+            assert again.due_at == clock.now() + timedelta(minutes=30)
+            assert again.summary == "Not reached, try again. Asks a question."
+            actions.finish(again, outcome, "Still not.", by=self.coordinator)
+            third = Task.objects.open().get()
+            assert (third.pk != again.pk, third.summary) == (True, again.summary)
+            assert actions.reopen(again, by=self.coordinator).is_open
+            assert Task.objects.open().get() == again
+        calm = opened(self, about="conversation:2")
+        assert actions.finish(calm, Outcome.NO_ANSWER, by=self.coordinator).outcome == "no_answer"
+
     def test_it_ends_once(self):
         task = opened(self)
         actions.finish(task, Outcome.ANSWERED, by=self.coordinator)

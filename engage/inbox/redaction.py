@@ -6,6 +6,7 @@ what is asked about. Linear patterns; when in doubt more is taken out.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,12 @@ NUMBER_WORDS = "zero|oh|one|two|three|four|five|six|seven|eight|nine|cero|uno|do
 MONTHS = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     "|nov(?:ember)?|dec(?:ember)?|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre"
+)
+COUNT = (  # of a date said in words
+    f"{NUMBER_WORDS}|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty"
+    "|ninety|thousand|hundred|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth"
+    "|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth|diez|once|doce|trece|catorce|quince"
+    "|diec\\w{4,8}|veint\\w{1,10}|treinta|cuarenta|cincuenta|sesenta|setenta|ochenta|noventa|mil|\\w{0,8}cientos|primero"
 )
 STREETS = (
     "street|st|avenue|ave|road|rd|drive|dr|lane|ln|court|ct|boulevard|blvd|way|place|pl|circle|cir|terrace|ter"
@@ -36,6 +43,14 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("link", rf"\b(?:https?://|www\.)\S{{1,2000}}|\b[\w-]{{1,60}}\.(?:{SITES})\b(?:/\S{{0,500}})?(?!@)"),
         ("email", r"[\w.+-]{1,64}@[\w-]{1,60}(?:\.[\w-]{1,30}){1,4}"),
         ("number", r"\b(?:ssn\W{0,3})?\d{3}-\d{2}-\d{4}\b"),
+        ("number", r"\b[1-9][A-Z][A-Z\d]\d[- ]?[A-Z][A-Z\d]\d[- ]?[A-Z]{2}\d{2}\b"),  # Medicare's
+        ("date", r"\b(?:0?[1-9]|1[0-2])[/-](?:19|20)\d\d\b(?![/-])"),
+        (
+            "date",
+            rf"\b(?:{BIRTH})\b[\w ,.:'-]{{0,24}}?\b(?:{MONTHS})\b"
+            rf"(?:[\s,.-]{{1,3}}(?:{COUNT}|y|del?|of|the|and|\d{{1,4}})\b){{0,7}}",
+        ),
+        ("name", r"(?<![\w.])@[\w.]{2,30}"),
         ("date", r"\b\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4}\b"),
         ("date", rf"\b(?:{MONTHS})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?:of\s+)?\d{{4}}\b"),
         ("date", rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:de\s+|of\s+)?(?:{MONTHS})\.?,?\s+(?:del?\s+)?\d{{4}}\b"),
@@ -110,12 +125,25 @@ def redacted(text: str, names: Iterable[str]) -> Redacted:
 
 def _taken(text: str, names: set[str]) -> list[tuple[int, int, str]]:
     """The stretches to take out, in order, none overlapping."""
+    plain, at = _seen(text)
+    return [(at[start], at[end - 1] + 1, kind) for start, end, kind in _found(plain, names)]
+
+
+def _seen(text: str) -> tuple[str, list[int]]:
+    """The text as it is seen, without characters that have no width, and where each of its characters stands."""
+    at = [n for n, char in enumerate(text) if unicodedata.category(char) != "Cf"]
+    return "".join(text[n] for n in at), at
+
+
+def _found(text: str, names: set[str]) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     for kind, pattern in (*PATTERNS, ("name", INTRODUCED), ("name", TITLED)):
         group = 1 if pattern.groups else 0
         found += [(*m.span(group), kind) for m in pattern.finditer(text)]
-    wanted = {name for name in names if len(name) >= SHORTEST}
-    found += [(*m.span(), "name") for m in re.finditer(r"[^\W\d_]+", text) if fold(m.group()) in wanted]
+    wanted = [re.escape(name) for name in sorted(names, key=len, reverse=True) if len(name) >= SHORTEST]
+    joined = re.compile(rf"(?:{'|'.join(wanted)}){{1,4}}s?") if wanted else None  # "anarivera", "the Riveras"
+    words = re.finditer(r"[^\W\d_]+", text) if joined else ()
+    found += [(*m.span(), "name") for m in words if joined and joined.fullmatch(fold(m.group()))]
     kept: list[tuple[int, int, str]] = []
     for start, end, kind in sorted(found, key=lambda f: (f[0], -f[1])):
         if end <= start:

@@ -89,12 +89,10 @@ def redacted(message: Message) -> redaction.Redacted:
 
 
 def names_of(message: Message) -> list[str]:
-    """The patient's names, or those of everybody on the number while nobody is matched."""
-    patient = message.patient
-    if patient is not None:
-        return [patient.given, patient.family]
+    """The names of the patient and of everybody else on the number: they write of one another."""
     points = ContactPoint.objects.filter(value=message.address).select_related("patient")
-    return [name for point in points for name in (point.patient.given, point.patient.family)]
+    people = [*([message.patient] if message.patient else []), *(point.patient for point in points)]
+    return [name for person in people for name in (person.given, person.family)]
 
 
 def _outbound(message: Message) -> str:

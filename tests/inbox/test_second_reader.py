@@ -332,6 +332,14 @@ class Misbehaves(SecondReaderTestCase):
         assert not self.server.requests
 
 
+class Names(InboxTestCase):
+    def test_those_of_everybody_on_the_number_are_taken_out(self):
+        self.make_patient("Bo", "Quimby", "+16175550142").contact_points.update(state="old")
+        message = self.hear("bo quimby here, ana is sick")
+        assert message.patient == self.patient
+        assert secondreading.redacted(message).text == "[name] [name] here, [name] is sick"
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
@@ -344,6 +352,12 @@ class Misbehaves(SecondReaderTestCase):
         ("Dr. Smith said 50 mg at 10:30 for 7 days", "Dr. [name] said 50 mg at 10:30 for 7 days"),
         ("sugar 450, o2 84, 40 pills, temp 101.3", "sugar 450, o2 84, 40 pills, temp 101.3"),
         ("ANA and aná and Rivera's", "[name] and [name] and [name]'s"),
+        ("A\u200bna, anarivera, RiveraAna or @ana_r", "[name], [name], [name] or [name]"),
+        ("mbi 1EG4TE5MK73 or 1EG4-TE5-MK73", "mbi [number] or [number]"),
+        ("my birthday is may first nineteen sixty, ok", "my [date], ok"),
+        ("nacida el cinco de mayo de mil novecientos sesenta", "[date]"),
+        ("seen 05/1960, bp 120/80, pain 5/10", "seen [date], bp 120/80, pain 5/10"),
+        ("I may first need to ask", "I may first need to ask"),
     ],
 )  # fmt: skip
 def test_identifiers_are_taken_out(text, kept):
@@ -351,7 +365,19 @@ def test_identifiers_are_taken_out(text, kept):
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 10_000, "a." * 5_000, "one " * 2_500, "12 a " * 2_500, "@" * 10_000, "Ana " * 2_500, ""]
+    "text",
+    [
+        "1" * 10_000,
+        "a." * 5_000,
+        "one " * 2_500,
+        "12 a " * 2_500,
+        "@" * 10_000,
+        "Ana " * 2_500,
+        "",
+        "ana" * 3_000,
+        "born may " * 1_000,
+        "\u200b" * 9_000,
+    ],
 )
 def test_redaction_is_quick_and_finds_its_way_back(text):
     began = time.process_time()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from engage.accounts.models import Clinic
+from engage.accounts.models import Clinic, Role
 from engage.audit.models import record
 from engage.inbox.models import Conversation
 from engage.lib import clock, phone
@@ -54,7 +54,7 @@ def _taken(task: Task, now: datetime) -> bool:
         return True
     kind, _, pk = task.about.partition(":")
     seen = Conversation.objects.filter(pk=pk if kind == "conversation" else 0, seen_at__gt=now - TAKEN_FOR)
-    return seen.exists()
+    return seen.exclude(seen_by__role=Role.AUDITOR).exists()  # who may only read takes nothing
 
 
 def _next_person(task: Task) -> None:

@@ -10,7 +10,7 @@ from engage.worklist.models import Reason, Task
 
 WITHIN = timedelta(hours=2)
 LONGEST = 120  # characters of the text that are quoted
-QUEUES = {
+QUEUES: dict[str, Task.Queue] = {
     Role.NURSE: Task.Queue.NURSES,
     Role.ONCALL: Task.Queue.ONCALL,
     Role.SUPERVISOR: Task.Queue.SUPERVISORS,
@@ -35,7 +35,7 @@ def tell_author(message: Message) -> None:
         due_at=clock.now() + WITHIN,
         clinic=message.clinic,
         patient=message.patient,
-        queue=QUEUES.get(Role(author.role), Task.Queue.COORDINATORS),
+        queue=QUEUES.get(author.role, Task.Queue.COORDINATORS),
         priority=Task.Priority.ATTENTION,
         opened_by="delivery",
         link=f"/inbox/c/{message.about.partition(':')[2]}/" if talk else "",

@@ -80,6 +80,11 @@ class Ladder(LadderTestCase):
             actions.mark_seen(self.conversation(), self.nurse)
         assert (self.climb(5), self.climb(16), self.climb(17)) == (0, 0, 1)
 
+    def test_an_auditor_who_looks_takes_nothing(self):
+        self.hear("I have chest pain")
+        actions.mark_seen(self.conversation(), self.auditor)
+        assert self.climb(5) == 1
+
     def test_what_has_its_outcome_is_left_alone(self):
         self.hear("I have chest pain")
         Task.objects.update(state="done", outcome="emergency_handled")

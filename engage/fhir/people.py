@@ -1,5 +1,6 @@
 """Patients, practitioners, organizations and appointments as narrow rows. Pure, as facts are."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ class PatientRow(NamedTuple):
     organization: Reference
     practitioners: tuple[Reference, ...]
     replaced_by: Reference
+    replaces: tuple[Reference, ...]
 
 
 def patient(r: Resource) -> PatientRow:
@@ -55,14 +57,21 @@ def patient(r: Resource) -> PatientRow:
     born, precision = birth(r)
     deceased, on = death(r)
     line, city, state, postal_code = address(r)
-    merged = next((link for link in things(r.get("link")) if link.get("type") == "replaced-by"), {})
     return PatientRow(
         elements.resource_id(r), record_number(r), family, given, born, precision, words(r.get("gender"), 10),
         sex(r), language(r), deceased, on, r.get("active") is not False, line, city, state, postal_code, telecoms(r),
         elements.reference(r.get("managingOrganization"), "Organization"),
         tuple(elements.reference(p, "Practitioner") for p in things(r.get("generalPractitioner"))),
-        elements.reference(merged.get("other"), "Patient") if merged else NOBODY,
+        next(linked(r, "replaced-by"), NOBODY), tuple(o for o in linked(r, "replaces") if o.id),
     )  # fmt: skip
+
+
+def linked(r: Resource, kind: str) -> Iterator[Reference]:
+    """The other records of links of that type; one that cannot be told is a Patient without an id."""
+    for link in things(r.get("link")):
+        if link.get("type") == kind:
+            other = elements.reference(link.get("other"), "Patient")
+            yield other if other.type == "Patient" else Reference("Patient")
 
 
 def name(r: Resource) -> tuple[str, str]:

@@ -4,8 +4,7 @@ The order: managingOrganization, then where the doctor works, then the provider 
 clinic of ours claims that place (Clinic.identifiers holds "source|Organization/123").
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
@@ -13,7 +12,7 @@ from django.db.models import OuterRef, Subquery
 from engage.accounts.models import Clinic
 from engage.fhir.elements import Reference
 from engage.patients.models import Patient, Practitioner
-from engage.records.models import Event, Kind, Place, PractitionerRole, Source
+from engage.records.models import Event, Kind, Place, PractitionerRole, Source, Unattributed
 from engage.records.registry import Places, Practitioners
 
 DEPTH = 6  # how far up the organizations we look
@@ -67,7 +66,7 @@ def map_practitioners(source: Source) -> None:
 
 
 class Attribution:
-    """Resolves what patients refer to: organization, doctors, and the record they were merged into."""
+    """Resolves what patients name: organization and doctors."""
 
     def __init__(self, source: Source, clinic: Clinic | None, claimed: dict[str, int]) -> None:
         self.source, self.clinic, self.claimed = source, clinic, claimed
@@ -83,25 +82,28 @@ class Attribution:
         roles = PractitionerRole.objects.filter(source=source)
         self.roles = {r[0]: r[1:] for r in roles.values_list("fhir_id", "practitioner_id", "place_id")}
 
-    def apply(self, waiting: Iterable[list[Any]]) -> None:
-        """Takes [patient id, organization, [doctors], replaced-by], references as lists."""
-        for batch in _batches(waiting):
-            rows = {r[0]: r for r in batch}
-            patients = list(Patient.objects.filter(pk__in=rows))
-            for patient in patients:
-                self._resolve(patient, *rows[patient.pk][1:])
-            Patient.objects.bulk_update(patients, ["clinic", "pcp", "merged_into"], batch_size=500)
+    def apply(self) -> None:
+        """Looks at everybody who waits, whichever run wrote it down, and forgets those of whom nothing is missing."""
+        for batch in _batches(self.source):
+            done, changed = [], []
+            for waiting in batch:
+                patient = waiting.patient
+                before = patient.clinic_id, patient.pcp_id
+                if self._resolve(patient, *waiting.named):
+                    done.append(waiting.pk)
+                if before != (patient.clinic_id, patient.pcp_id):
+                    changed.append(patient)
+            Patient.objects.bulk_update(changed, ["clinic", "pcp"], batch_size=500)
+            Unattributed.objects.filter(pk__in=done).delete()
 
-    def _resolve(self, patient: Patient, organization: Any, doctors: Any, replaced_by: Any) -> None:
+    def _resolve(self, patient: Patient, organization: Any, doctors: Any) -> bool:
+        """Gives a patient doctor and clinic; whether the doctor has come in, if one is named."""
         named = [self._doctor(Reference(*d)) for d in doctors]
         patient.pcp_id = next((doctor for doctor, _ in named if doctor), patient.pcp_id)
         clinic = self._clinic_of(Reference(*organization)) or next((c for _, c in named if c), None)
         if clinic and not self.clinic:
             patient.clinic_id = clinic
-        survivor = Reference(*replaced_by)
-        if survivor.id and survivor.id != patient.fhir_id:
-            others = Patient.objects.filter(source=self.source.name, fhir_id=survivor.id)
-            patient.merged_into_id = others.values_list("pk", flat=True).first()
+        return any(doctor for doctor, _ in named) or all(d[0] == "Organization" for d in doctors)
 
     def _clinic_of(self, reference: Reference) -> int | None:
         """The clinic of a place, which may be claimed although the record never describes it."""
@@ -130,7 +132,11 @@ def by_latest_visit(source: Source) -> None:
     unassigned.update(clinic_id=Subquery(visits.values("place__clinic_id")[:1]))
 
 
-def _batches(rows: Iterable[list[Any]], size: int = 1000) -> Iterator[list[list[Any]]]:
-    stream = iter(rows)
-    while batch := list(islice(stream, size)):
+def _batches(source: Source, size: int = 1000) -> Iterator[list[Unattributed]]:
+    waiting = (
+        Unattributed.objects.filter(patient__source=source.name).select_related("patient").order_by("pk")
+    )
+    last = 0
+    while batch := list(waiting.filter(pk__gt=last)[:size]):
         yield batch
+        last = batch[-1].pk

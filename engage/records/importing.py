@@ -14,11 +14,11 @@ from django.db import DataError, IntegrityError, transaction
 from engage.accounts.models import Clinic
 from engage.fhir import people
 from engage.fhir.elements import words
-from engage.fhir.people import AppointmentRow, PatientRow
+from engage.fhir.people import AppointmentRow
 from engage.fhir.reading import Item
 from engage.lib import bulk
 from engage.patients import contacts
-from engage.records import attribution, registry
+from engage.records import attribution, merges, registry
 from engage.records.facts import READERS, Facts, digest_of
 from engage.records.models import Place, Source
 from engage.records.people import Patients, load_places, load_practitioners, load_roles, read_all
@@ -52,12 +52,12 @@ class Importer:
 
     def __init__(self, source: Source, summary: Summary, run: int, clinic: Clinic | None = None) -> None:
         self.source, self.summary, self.run, self.clinic = source, summary, run, clinic
-        self.waiting, self.unattributed = Spool(), Spool()
+        self.waiting = Spool()
         self.last = {kind: Spool() for kind in AT_THE_END}
         self.places = registry.Places(source)
         self.known = registry.Patients(source)
         self.facts = Facts(source, self.known, self.places, summary)
-        self.patients = Patients(source, clinic, summary, self._attribute_later)
+        self.patients = Patients(source, clinic, summary)
         self.batch: dict[str, list[Item]] = {}
         self.size = 0
 
@@ -132,10 +132,6 @@ class Importer:
         for _, row in read_all(items, people.medication, self.summary).values():
             self.summary.count("Medication", self.facts.medications.store(row, digest_of(row)))
 
-    def _attribute_later(self, patient: int, row: PatientRow) -> None:
-        if row.organization.type or row.practitioners or row.replaced_by.id:
-            self.unattributed.put([patient, row.organization, row.practitioners, row.replaced_by])
-
     def finish(self) -> None:
         """Resolves what waited, refuses what refers to nobody, and gives patients their clinic and consent."""
         self.flush()
@@ -156,7 +152,8 @@ class Importer:
         attribution.map_places(self.source, claimed)
         if claimed:
             attribution.map_practitioners(self.source)
-        attribution.Attribution(self.source, self.clinic, claimed).apply(self.unattributed.take())
+        attribution.Attribution(self.source, self.clinic, claimed).apply()
+        merges.apply(self.source)
         if claimed and not self.clinic:
             attribution.by_latest_visit(self.source)
 

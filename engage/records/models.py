@@ -26,11 +26,13 @@ __all__ = [
     "ImportRun",
     "Kind",
     "Medication",
+    "Merge",
     "Place",
     "PractitionerRole",
     "Source",
     "Status",
     "Trait",
+    "Unattributed",
     "ValueSet",
     "ValueSetCode",
 ]
@@ -276,6 +278,29 @@ class PractitionerRole(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["source", "fhir_id"], name="practitioner_role_once")]
+
+
+class Merge(models.Model):
+    """One record of a person replaces another, as one of the two says; either may come in another night."""
+
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, db_index=False)
+    told_by = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="+")
+    old = models.CharField(max_length=64)  # FHIR ids
+    new = models.CharField(max_length=64, blank=True)  # "": it does not say which
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "old"])]
+
+    def __str__(self) -> str:
+        return f"{self.old} → {self.new}"
+
+
+class Unattributed(models.Model):
+    """Places and doctors that a patient names and nobody has looked up, written with the patient: a killed import leaves it
+    to the next. It stays while the doctor has not come in."""
+
+    patient = models.OneToOneField(Patient, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    named = models.JSONField()  # [organization, [doctor, …]], each a Reference
 
 
 class Change(models.Model):

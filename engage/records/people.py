@@ -13,8 +13,9 @@ from engage.fhir.reading import Item
 from engage.lib import bulk, clock, text
 from engage.patients import contacts, zones
 from engage.patients.models import Patient
+from engage.records import merges
 from engage.records.facts import digest_of
-from engage.records.models import Source
+from engage.records.models import Source, Unattributed
 from engage.records.registry import Places, Practitioners
 from engage.records.tally import Summary
 
@@ -58,16 +59,10 @@ def read_all(
 
 
 class Patients:
-    """Loads batches of Patient resources; `later` is told of each that needs a clinic, a doctor or a survivor."""
+    """Loads batches of Patient resources, and what they name for `attribution` and `merges` to look up at the end."""
 
-    def __init__(
-        self,
-        source: Source,
-        clinic: Clinic | None,
-        summary: Summary,
-        later: Callable[[int, PatientRow], None],
-    ) -> None:
-        self.source, self.clinic, self.summary, self.later = source, clinic, summary, later
+    def __init__(self, source: Source, clinic: Clinic | None, summary: Summary) -> None:
+        self.source, self.clinic, self.summary = source, clinic, summary
         self.newest_before = bulk.select("SELECT COALESCE(MAX(id), 0) FROM patients_patient", [])[0][0]
 
     def load(self, items: Iterable[Item]) -> None:
@@ -86,6 +81,7 @@ class Patients:
         contacts.add({now_stored[k][0]: found[k][1].telecoms for k in created})
         contacts.merge({now_stored[k][0]: found[k][1].telecoms for k in changed if k in stored})
         self._attribute(found, stored | now_stored, set(changed))
+        merges.remember(self.source, {now_stored[k][0]: found[k][1] for k in changed})
         for outcome, number in (
             ("created", len(created)),
             ("updated", len(changed) - len(created)),
@@ -116,9 +112,15 @@ class Patients:
         if self.clinic:
             others = [stored[k][0] for k in found if stored[k][2] != self.clinic.pk]
             Patient.objects.filter(pk__in=others).update(clinic=self.clinic)
-        for key, (_, row) in found.items():
-            if key in changed or stored[key][2] is None:
-                self.later(stored[key][0], row)
+        names = {k: row for k, (_, row) in found.items() if row.organization.type or row.practitioners}
+        rows = [
+            (stored[k][0], orjson.dumps([row.organization, row.practitioners], default=tuple).decode())
+            for k, row in names.items()
+            if k in changed or stored[k][2] is None
+        ]
+        bulk.upsert("records_unattributed", ("patient_id", "named"), ("patient_id",), rows)
+        silent = [stored[k][0] for k in changed - names.keys()]
+        Unattributed.objects.filter(pk__in=silent).delete()
 
     def _stored(self, ids: Iterable[str]) -> Stored:
         """FHIR id → (id, digest, clinic, deceased)."""
@@ -194,7 +196,8 @@ def load_roles(
     rows = []
     for _, r in found.values():
         spot = next((p for p in map(places.id_of, r.places) if p), None)
-        rows.append((source.pk, r.id, practitioners.id_of(r.practitioner), spot, digest_of(r)))
+        doctor = practitioners.id_of(r.practitioner)
+        rows.append((source.pk, r.id, doctor, spot, digest_of([r, doctor, spot])))
     _store(
         "records_practitionerrole",
         ("source_id", "fhir_id", "practitioner_id", "place_id", "digest"),

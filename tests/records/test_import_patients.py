@@ -1,6 +1,7 @@
 """Patients as the record has them: numbers, consent, clinics, deaths, and what survives the next import."""
 
 from importlib import import_module
+from unittest import mock
 
 from django.apps import apps
 from django.test import TestCase
@@ -9,7 +10,8 @@ from engage.accounts.models import Clinic
 from engage.patients import actions, contacts
 from engage.patients.models import Consent, ContactPoint, Patient, Practitioner
 from engage.records.actions import import_resources
-from engage.records.models import ImportRun, Place
+from engage.records.importing import Importer
+from engage.records.models import ImportRun, Place, Unattributed
 
 POSSIBLE = "555-532-1156"  # as the synthetic records have them: possible, never given out
 VALID = "617-252-1234"
@@ -18,6 +20,9 @@ VALID = "617-252-1234"
 def patient(id="p", *phones, **more):
     telecom = [p if isinstance(p, dict) else {"system": "phone", "value": p, "use": "home"} for p in phones]
     return {"resourceType": "Patient", "id": id, "telecom": telecom, **more}
+
+
+REPLACED = {"type": "replaced-by", "other": {"reference": "Patient/new"}}
 
 
 def points():
@@ -232,6 +237,34 @@ class PatientTests(TestCase):
         old = Patient.objects.get(fhir_id="old")
         self.assertEqual((old.merged_into.fhir_id, old.active), ("new", False))
 
+    def merged_into(self, id="old"):
+        survivor = Patient.objects.get(fhir_id=id).merged_into
+        return survivor.fhir_id if survivor else None
+
+    def test_the_survivor_may_come_in_another_night(self):
+        import_resources([patient("old", link=[REPLACED])])
+        self.assertIsNone(self.merged_into())
+        import_resources([patient("new")])
+        self.assertEqual(self.merged_into(), "new")
+
+    def test_the_survivor_may_be_the_one_who_says_so(self):
+        link = [{"type": "replaces", "other": {"reference": "Patient/old"}}]
+        import_resources([patient("new", link=link), patient("old")])
+        self.assertEqual(self.merged_into(), "new")
+        import_resources([patient("old", gender="female")])
+        self.assertEqual(self.merged_into(), "new")
+        import_resources([patient("new")])
+        self.assertIsNone(self.merged_into())
+
+    def test_a_merge_taken_back_by_the_record_is_taken_back_here(self):
+        import_resources([patient("new"), patient("old", link=[REPLACED])])
+        import_resources([patient("old", gender="female", link=[REPLACED])])
+        self.assertEqual(self.merged_into(), "new")
+        import_resources([patient("old", link=[{"type": "replaced-by", "other": {"display": "someone"}}])])
+        self.assertEqual(self.merged_into(), "new")  # it still says that it was replaced
+        import_resources([patient("old")])
+        self.assertIsNone(self.merged_into())
+
     def test_two_patients_with_one_number_are_both_reached_by_it(self):
         import_resources([patient("a", VALID), patient("b", VALID)])
         self.assertEqual(ContactPoint.objects.filter(value="+16172521234").count(), 2)
@@ -301,6 +334,42 @@ class ClinicTests(TestCase):
             patient(),
         )
         self.assertEqual(self.clinic_of(), "mesa")
+
+    def test_the_doctor_may_come_in_another_night(self):
+        doctor = {"resourceType": "Practitioner", "id": "d", "name": [{"family": "Ito"}]}
+        ours = {"managingOrganization": {"reference": "Organization/h"}}
+        self.load(patient(generalPractitioner=[{"reference": "Practitioner/d"}], **ours))
+        self.load(doctor)
+        self.assertEqual(Patient.objects.get().pcp.name, "Ito")
+        self.assertFalse(Unattributed.objects.exists())
+
+    def test_a_role_finds_its_doctor_when_it_comes_again(self):
+        role = {
+            "resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"},
+            "organization": {"reference": "Organization/h"},
+        }  # fmt: skip
+        who = patient(generalPractitioner=[{"reference": "Practitioner/d"}])
+        self.load(role, who)
+        self.load(role, {"resourceType": "Practitioner", "id": "d", "name": [{"family": "Ito"}]})
+        self.assertEqual(self.clinic_of(), "harbor")
+
+    def test_a_killed_import_is_made_good_by_the_next(self):
+        ours = {"managingOrganization": {"reference": "Organization/h"}}
+        theirs = {"managingOrganization": {"reference": "Location/m"}}
+        self.load(patient("old", **ours), patient("new", **ours))
+        changed = [
+            patient("old", link=[REPLACED], generalPractitioner=[{"reference": "Practitioner/d"}], **theirs),
+            {"resourceType": "Practitioner", "id": "d", "name": [{"family": "Ito"}]},
+        ]
+        killed = mock.patch.object(Importer, "_attribute", side_effect=KeyboardInterrupt)
+        with killed, self.assertRaises(KeyboardInterrupt):
+            self.load(*changed)
+        summary = self.load(*changed)
+        self.assertEqual(summary.counts["Patient"]["unchanged"], 1)
+        old = Patient.objects.get(fhir_id="old")
+        self.assertEqual(
+            (old.merged_into.fhir_id, old.pcp.name, self.clinic_of("old")), ("new", "Ito", "mesa")
+        )
 
     def test_else_nobody_and_a_clinic_claimed_later_takes_them_over(self):
         self.load(patient(), self.visit("a", "2024-01-01", "Organization/new"))

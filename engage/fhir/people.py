@@ -30,6 +30,7 @@ class PatientRow(NamedTuple):
 
     id: str
     mrn: str
+    mrn_system: str
     family: str
     given: str
     birth_date: date | None
@@ -58,7 +59,7 @@ def patient(r: Resource) -> PatientRow:
     deceased, on = death(r)
     line, city, state, postal_code = address(r)
     return PatientRow(
-        elements.resource_id(r), record_number(r), family, given, born, precision, words(r.get("gender"), 10),
+        elements.resource_id(r), *record_number(r), family, given, born, precision, words(r.get("gender"), 10),
         sex(r), language(r), deceased, on, r.get("active") is not False, line, city, state, postal_code, telecoms(r),
         elements.reference(r.get("managingOrganization"), "Organization"),
         tuple(elements.reference(p, "Practitioner") for p in things(r.get("generalPractitioner"))),
@@ -125,11 +126,12 @@ def death(r: Resource) -> tuple[bool, date | None]:
     return r.get("deceasedBoolean") is True, None
 
 
-def record_number(r: Resource) -> str:
-    """The medical record number: the identifier of that type, else the first one."""
+def record_number(r: Resource) -> tuple[str, str]:
+    """The medical record number and its system: the identifier of that type, else the first one."""
     found = list(things(r.get("identifier")))
     typed = [i for i in found if "MR" in elements.codes(i.get("type"), MRN_SYSTEM)]
-    return next((w for i in [*typed, *found] if (w := words(i.get("value"), 40))), "")
+    numbers = ((words(i.get("value"), 40), words(i.get("system"), 120)) for i in [*typed, *found])
+    return next((n for n in numbers if n[0]), ("", ""))
 
 
 def language(r: Resource) -> str:

@@ -52,6 +52,7 @@ class Patient(models.Model):
     source = models.CharField(max_length=60)
     fhir_id = models.CharField(max_length=64)
     mrn = models.CharField(max_length=40, blank=True)
+    mrn_system = models.CharField(max_length=120, blank=True, default="", db_default="")  # whose number it is
     clinic = models.ForeignKey(
         Clinic, null=True, on_delete=models.PROTECT, related_name="patients"
     )  # None: unassigned

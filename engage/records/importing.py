@@ -12,7 +12,7 @@ import orjson
 from django.db import DataError, IntegrityError, transaction
 
 from engage.accounts.models import Clinic
-from engage.fhir import people
+from engage.fhir import elements, people
 from engage.fhir.elements import words
 from engage.fhir.people import AppointmentRow
 from engage.fhir.reading import Item
@@ -207,8 +207,9 @@ def _moment(value: datetime | None) -> Any:
 def _whom(resource: dict[str, Any] | None) -> str:
     """The patient a resource names, as it names them."""
     subject = (resource or {}).get("subject") or (resource or {}).get("patient") or {}
-    written = subject.get("reference") if isinstance(subject, dict) else None
-    return str(written)[:120] if written else "a patient"
+    if not isinstance(subject, dict):
+        return "a patient"
+    return str(subject.get("reference") or elements.reference(subject).identifier)[:120] or "a patient"
 
 
 def _batches(rows: Iterable[Any]) -> Iterator[list[Item]]:

@@ -20,9 +20,9 @@ from engage.records.registry import Places, Practitioners
 from engage.records.tally import Summary
 
 COLUMNS = (
-    "source", "fhir_id", "mrn", "family", "given", "search_name", "birth_date", "birth_precision", "gender", "sex",
-    "language",
-    "deceased", "deceased_on", "active", "line", "city", "state", "postal_code", "time_zone", "digest", "updated_at",
+    "source", "fhir_id", "mrn", "mrn_system", "family", "given", "search_name", "birth_date", "birth_precision", "gender",
+    "sex", "language", "deceased", "deceased_on", "active", "line", "city", "state", "postal_code", "time_zone", "digest",
+    "updated_at",
 )  # fmt: skip
 FIRST_TIME = ("clinic_id", "preferred_channel", "detail_level", "confidential", "do_not_call", "demo")
 NO_AGE = "The patient has no birth date; measures that ask for an age leave them out."
@@ -137,7 +137,7 @@ class Patients:
         state = zones.state_code(p.state)
         deceased = p.deceased or bool(before and before[3])  # an import never brings anybody back to life
         return (
-            self.source.name, p.id, p.mrn, p.family, p.given, text.fold(f"{p.family} {p.given}")[:210],
+            self.source.name, p.id, p.mrn, p.mrn_system, p.family, p.given, text.fold(f"{p.family} {p.given}")[:210],
             bulk.day(p.birth_date), p.birth_precision, p.gender, p.sex, p.language, deceased, bulk.day(p.deceased_on),
             p.active, p.line, p.city, state, p.postal_code, zones.zone_of(state, p.postal_code), digest,
             bulk.moment(clock.machine_now()),

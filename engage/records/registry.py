@@ -34,8 +34,12 @@ class Patients:
         return self._by_identifier(reference.identifier)
 
     def _by_identifier(self, identifier: str) -> int | None:
-        value = identifier.partition("|")[2] or identifier
-        found = Patient.objects.filter(source=self.source.name, mrn=value).values_list("pk", flat=True)[:2]
+        """Another system's number is another person's, though it be the same; one without a system may be anybody's."""
+        system, bar, value = identifier.partition("|")
+        people = Patient.objects.filter(source=self.source.name, mrn=value if bar else identifier)
+        if bar and system:
+            people = people.filter(mrn_system=system)
+        found = people.values_list("pk", flat=True)[:2]
         return found[0] if len(found) == 1 else None  # two people with one number: guess neither
 
     def birth_date(self, reference: Reference) -> tuple[bool, date | None]:

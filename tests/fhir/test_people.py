@@ -123,6 +123,7 @@ def test_the_record_number_is_the_one_typed_so():
     mrn = {"type": {"coding": [{"system": people.MRN_SYSTEM, "code": "MR"}]}, "value": "M-7"}
     assert read(identifier=[other, mrn]).mrn == "M-7"
     assert read(identifier=[other]).mrn == "1"
+    assert (read(identifier=[other]).mrn_system, read(identifier=[mrn]).mrn_system) == ("x", "")
 
 
 def test_an_appointment_names_its_patient_doctor_and_place():

@@ -173,6 +173,25 @@ def test_sources_do_not_see_each_other():
     assert Event.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("subject", "wanted"),
+    [
+        ({"identifier": {"system": "http://harbor/mrn", "value": "123"}}, "p"),
+        ({"reference": "Patient?identifier=http://harbor/mrn|123"}, "p"),
+        ({"identifier": {"value": "123"}}, "p"),
+        ({"reference": "Patient?identifier=123"}, "p"),
+        ({"identifier": {"system": "http://payer/member", "value": "123"}}, None),
+        ({"reference": "Patient?identifier=http://payer/member|123"}, None),
+    ],
+)
+def test_a_number_is_somebodys_in_its_own_system_only(subject, wanted):
+    mrn = {"type": {"coding": [{"code": "MR"}]}, "system": "http://harbor/mrn", "value": "123"}
+    summary = load(patient(identifier=[mrn]), colonoscopy() | {"subject": subject})
+    assert list(Event.objects.values_list("patient__fhir_id", flat=True)) == [wanted] * bool(wanted)
+    assert summary.rejected == (wanted is None)
+    assert all("http://payer/member|123, who is not in the record." in r["reason"] for r in summary.rejects)
+
+
 def test_a_prescription_that_loses_its_supply_loses_that_row():
     supply = {"expectedSupplyDuration": {"value": 30, "code": "d"}}
     bounds = [{"timing": {"repeat": {"boundsPeriod": {"start": year}}}} for year in ("2020", "2024")]

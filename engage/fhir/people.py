@@ -50,20 +50,23 @@ class PatientRow(NamedTuple):
     practitioners: tuple[Reference, ...]
     replaced_by: Reference
     replaces: tuple[Reference, ...]
+    notes: tuple[str, ...]  # what is odd about it
 
 
 def patient(r: Resource) -> PatientRow:
     """Reads a Patient. The first name in use counts; a maiden name after it does not."""
     family, given = name(r)
     born, precision = birth(r)
-    deceased, on = death(r)
+    deceased, on, of_death = death(r)
+    active, of_activity = truth(r, "active")
     line, city, state, postal_code = address(r)
     return PatientRow(
         elements.resource_id(r), *record_number(r), family, given, born, precision, words(r.get("gender"), 10),
-        sex(r), language(r), deceased, on, r.get("active") is not False, line, city, state, postal_code, telecoms(r),
+        sex(r), language(r), deceased, on, active is not False, line, city, state, postal_code, telecoms(r),
         elements.reference(r.get("managingOrganization"), "Organization"),
         tuple(elements.reference(p, "Practitioner") for p in things(r.get("generalPractitioner"))),
         next(linked(r, "replaced-by"), NOBODY), tuple(o for o in linked(r, "replaces") if o.id),
+        tuple(note for note in (of_death, of_activity) if note),
     )  # fmt: skip
 
 
@@ -119,11 +122,27 @@ def sex(r: Resource) -> str:
     return ""
 
 
-def death(r: Resource) -> tuple[bool, date | None]:
-    """Whether the patient has died, and the day when it is known."""
-    if (written := r.get("deceasedDateTime")) is not None:
-        return True, dates.day_of(dates.moment(written, "date of death").lo)
-    return r.get("deceasedBoolean") is True, None
+def death(r: Resource) -> tuple[bool, date | None, str]:
+    """Whether the patient has died, the day when it is known, and a note. Whoever has a date of death that cannot be read
+    has died all the same; an empty one says nothing."""
+    written = r.get("deceasedDateTime")
+    if not written:
+        dead, note = truth(r, "deceasedBoolean")
+        return dead is True, None, note
+    try:
+        return True, dates.day_of(dates.moment(written, "date of death").lo), ""
+    except BadResource as error:
+        return True, None, f"{error} The death was kept, without a day."
+
+
+def truth(r: Resource, name: str) -> tuple[bool | None, str]:
+    """A boolean element, None when it says neither, and a note when it is written as something else, such as "true"."""
+    written = r.get(name)
+    if written is None or isinstance(written, bool):
+        return written, ""
+    meant = {"true": True, "1": True, "false": False, "0": False}.get(str(written).strip().lower())
+    taken = "passed over" if meant is None else f"taken as {str(meant).lower()}"
+    return meant, f"The element {name} is neither true nor false; it was {taken}."
 
 
 def record_number(r: Resource) -> tuple[str, str]:

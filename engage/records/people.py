@@ -94,6 +94,8 @@ class Patients:
             item, row = found[key]
             if key in stored:
                 self._warn_of_update(key, item, row, stored)
+            for note in row.notes:
+                self.summary.note(item, note)
             if row.birth_date is None or row.birth_date > clock.today():
                 self.summary.note(item, NO_AGE if row.birth_date is None else UNBORN)
 

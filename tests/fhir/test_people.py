@@ -51,10 +51,44 @@ def test_death_merging_and_inactive_records():
     assert (read(deceasedBoolean=True).deceased, read(deceasedBoolean=False).deceased) == (True, False)
     assert read(deceasedDateTime="1951-02-20T08:15:54-05:00").deceased_on == date(1951, 2, 20)
     assert read(active=False).active is False
+    assert read(deceasedBoolean=True, active=False).notes == ()
     merged = read(link=[{"type": "seealso", "other": {"reference": "Patient/1"}}])
     assert merged.replaced_by == NOBODY
     merged = read(link=[{"type": "replaced-by", "other": {"reference": "Patient/2"}}])
     assert merged.replaced_by == Reference("Patient", "2")
+
+
+@pytest.mark.parametrize(
+    ("written", "dead", "active", "notes"),
+    [
+        (
+            {"deceasedDateTime": "unknown"},
+            True,
+            True,
+            ["is not a FHIR date. The death was kept, without a day."],
+        ),
+        ({"deceasedDateTime": True}, True, True, ["is not a FHIR date"]),
+        ({"deceasedDateTime": "2020-02-30"}, True, True, ["does not exist"]),
+        ({"deceasedDateTime": ""}, False, True, []),
+        (
+            {"deceasedBoolean": "true"},
+            True,
+            True,
+            ["deceasedBoolean is neither true nor false; it was taken as true."],
+        ),
+        ({"deceasedBoolean": 1}, True, True, ["taken as true"]),
+        ({"deceasedBoolean": "False"}, False, True, ["taken as false"]),
+        ({"deceasedBoolean": {}}, False, True, ["passed over"]),
+        ({"active": "false"}, False, False, ["active is neither true nor false; it was taken as false."]),
+        ({"active": 0}, False, False, ["taken as false"]),
+        ({"active": "maybe"}, False, True, ["passed over"]),
+    ],
+)
+def test_a_death_or_activity_not_quite_well_formed_counts_and_is_noted(written, dead, active, notes):
+    found = read(**written)
+    assert (found.deceased, found.deceased_on, found.active) == (dead, None, active)
+    assert len(found.notes) == len(notes)
+    assert all(part in note for part, note in zip(notes, found.notes, strict=True))
 
 
 def test_addresses():

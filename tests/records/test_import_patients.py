@@ -231,6 +231,13 @@ class PatientTests(TestCase):
         self.assertIn("A death is on record", summary.rejects[0]["reason"])
         self.assertEqual(summary.rejected, 0)
 
+    def test_a_death_not_quite_well_formed_is_a_death_and_is_noted(self):
+        import_resources([patient()])
+        summary = import_resources([patient(deceasedDateTime="unknown")])
+        self.assertTrue(Patient.objects.get().deceased)
+        self.assertIn("The death was kept", summary.rejects[0]["reason"])
+        self.assertEqual(summary.rejected, 0)
+
     def test_merged_and_inactive_records(self):
         link = [{"type": "replaced-by", "other": {"reference": "Patient/new"}}]
         import_resources([patient("old", link=link, active=False), patient("new")])

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from engage.accounts.models import User
-from engage.audit.models import record
 from engage.campaigns.actions import end_for_patient
 from engage.campaigns.models import Enrollment
 from engage.caregaps.models import CareGap
 from engage.inbox.actions import refuse_unread, settle_urgent
 from engage.messaging.actions import suppress_patient
-from engage.patients.actions import record_death
+from engage.patients.actions import record_death, told_of_death, withdraw_death
 from engage.worklist import actions
 from engage.worklist.models import Outcome, Task
 
@@ -40,7 +39,7 @@ def follow(task: Task, *, by: User) -> None:
     if patient is None:
         return
     if task.outcome == Outcome.DECEASED and not patient.deceased:
-        record_death(patient, None, by=by)
+        record_death(patient, None, by=by, about=_name(task))
         end_for_patient(patient, Enrollment.Why.DECEASED, by=by)
         suppress_patient(patient, "The patient has died.")
     elif task.outcome in ENDS_OUTREACH and task.about.startswith("caregap:"):
@@ -50,15 +49,19 @@ def follow(task: Task, *, by: User) -> None:
 
 
 def take_back(tasks: Iterable[Task], *, by: User) -> list[Task]:
-    """Undo: the tasks are open again. A death told by mistake is taken back too; ended outreach stays ended."""
+    """Undo: the tasks are open again. A death these tasks told is taken back too; ended outreach stays ended."""
+    tasks = list(tasks)
+    told = {_name(task) for task in tasks if task.outcome == Outcome.DECEASED}
     with transaction.atomic():
         back = []
         for task in tasks:
-            told = task.outcome == Outcome.DECEASED
             back.append(actions.reopen(task, by=by))
             settle_urgent(task.about, by=by)
-            if told and task.patient is not None and task.patient.deceased_on is None:
-                task.patient.deceased = False
-                task.patient.save(update_fields=["deceased"])
-                record(by, "patient.death_withdrawn", task.patient, patient_id=task.patient_id)
+            who = task.patient
+            if who is not None and who.deceased_on is None and told_of_death(who) in told:
+                withdraw_death(who, by=by)
     return back
+
+
+def _name(task: Task) -> str:
+    return f"task:{task.pk}"

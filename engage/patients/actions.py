@@ -92,9 +92,30 @@ def mark_contact_point(point: ContactPoint, state: str, reason: str, *, by: User
         )
 
 
-def record_death(patient: Patient, on: date | None, *, by: User | str) -> None:
-    """Notes that a patient has died (`on` may be unknown); whoever calls ends what was planned for them."""
+def record_death(patient: Patient, on: date | None, *, by: User | str, about: str = "") -> None:
+    """Notes that a patient has died (`on` may be unknown); whoever calls ends what was planned for them.
+
+    `about` is what told it, such as "task:12"; only that takes it back (`told_of_death`).
+    """
     with transaction.atomic():
         patient.deceased, patient.deceased_on, patient.updated_at = True, on, clock.machine_now()
         patient.save(update_fields=["deceased", "deceased_on", "updated_at"])
-        audit.record(by, "patient.death", patient, patient_id=patient.pk)
+        audit.record(by, "patient.death", patient, patient_id=patient.pk, about=about)
+
+
+def told_of_death(patient: Patient) -> str:
+    """What the death on record was told by; "" when the record itself says it."""
+    words = audit.AuditEvent.objects.filter(
+        patient_id=patient.pk, action__in=("patient.death", "patient.death_withdrawn")
+    )
+    last = words.order_by("-pk").first()
+    known = last is not None and last.action == "patient.death" and patient.deceased
+    return str(last.detail.get("about", "")) if last and known else ""
+
+
+def withdraw_death(patient: Patient, *, by: User | str) -> None:
+    """A death told by mistake. The next import looks at the patient anew: the record may have said it since."""
+    with transaction.atomic():
+        patient.deceased, patient.digest = False, 0
+        patient.save(update_fields=["deceased", "digest"])
+        audit.record(by, "patient.death_withdrawn", patient, patient_id=patient.pk)

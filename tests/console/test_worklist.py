@@ -12,6 +12,7 @@ from engage.console.templatetags.desk import due_text
 from engage.inbox.models import Conversation, Flag
 from engage.lib import clock
 from engage.messaging.models import Message, Stream
+from engage.records.actions import import_resources
 from engage.worklist.models import Outcome, Reason, Task
 from tests.base import NOON, CastTestCase
 
@@ -306,6 +307,22 @@ class Ending(Desk):
         self.ben.refresh_from_db()
         assert not self.ben.deceased
         assert AuditEvent.objects.filter(action="patient.death_withdrawn", patient_id=self.ben.pk).exists()
+
+    def test_undo_takes_back_no_death_that_the_task_did_not_tell(self):
+        type(self.ben).objects.filter(pk=self.ben.pk).update(deceased=True)
+        self.post("task_finish", self.call, outcome="deceased", note="His daughter called.")
+        self.post("task_reopen", self.call)
+        self.ben.refresh_from_db()
+        assert self.ben.deceased
+
+    def test_a_death_the_record_has_told_meanwhile_comes_back_with_the_next_import(self):
+        self.post("task_finish", self.call, outcome="deceased", note="His daughter called.")
+        dead = {"resourceType": "Patient", "id": self.ben.fhir_id, "deceasedBoolean": True}
+        import_resources([dead], source=self.ben.source)
+        self.post("task_reopen", self.call)
+        import_resources([dead], source=self.ben.source)
+        self.ben.refresh_from_db()
+        assert self.ben.deceased
 
     def test_what_the_record_says_of_a_death_is_not_taken_back(self):
         self.post("task_finish", self.call, outcome="deceased", note="His daughter called.")

@@ -1,7 +1,7 @@
 """Writes patients, practitioners, places and roles of one source."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -27,7 +27,19 @@ COLUMNS = (
 FIRST_TIME = ("clinic_id", "preferred_channel", "detail_level", "confidential", "do_not_call", "demo")
 NO_AGE = "The patient has no birth date; measures that ask for an age leave them out."
 UNBORN = "The birth date lies in the future; measures leave the patient out."
-Stored = dict[str, tuple[int, int, int | None, bool]]
+
+
+class Known(NamedTuple):
+    """What is stored of a patient and matters to an update."""
+
+    pk: int
+    digest: int
+    clinic: int | None
+    deceased: bool
+    deceased_on: Any  # as the database gives it
+
+
+Stored = dict[str, Known]
 
 
 def read_all(
@@ -72,16 +84,16 @@ class Patients:
             return
         stored = self._stored(found)
         digests = {key: digest_of(_plain(row)) for key, (_, row) in found.items()}
-        changed = [key for key in found if key not in stored or stored[key][1] != digests[key]]
+        changed = [key for key in found if key not in stored or stored[key].digest != digests[key]]
         self._warn(found, stored, changed)
         rows = [self._row(found[k][1], digests[k], stored.get(k)) for k in changed]
         bulk.upsert("patients_patient", (*COLUMNS, *FIRST_TIME), ("source", "fhir_id"), rows, keep=FIRST_TIME)
         now_stored = self._stored(changed)
         created = [k for k in changed if k not in stored]
-        contacts.add({now_stored[k][0]: found[k][1].telecoms for k in created})
-        contacts.merge({now_stored[k][0]: found[k][1].telecoms for k in changed if k in stored})
+        contacts.add({now_stored[k].pk: found[k][1].telecoms for k in created})
+        contacts.merge({now_stored[k].pk: found[k][1].telecoms for k in changed if k in stored})
         self._attribute(found, stored | now_stored, set(changed))
-        merges.remember(self.source, {now_stored[k][0]: found[k][1] for k in changed})
+        merges.remember(self.source, {now_stored[k].pk: found[k][1] for k in changed})
         for outcome, number in (
             ("created", len(created)),
             ("updated", len(changed) - len(created)),
@@ -100,47 +112,47 @@ class Patients:
                 self.summary.note(item, NO_AGE if row.birth_date is None else UNBORN)
 
     def _warn_of_update(self, key: str, item: Item, row: PatientRow, stored: Stored) -> None:
-        if stored[key][0] > self.newest_before:
+        if stored[key].pk > self.newest_before:
             self.summary.note(
                 item,
                 f"Patient/{key} came before with other content in this import; the later one was kept.",
             )
-        if stored[key][3] and not row.deceased:
+        if stored[key].deceased and not row.deceased:
             self.summary.note(item, "A death is on record here, and no longer in this resource; it was kept.")
 
     def _attribute(
         self, found: dict[str, tuple[Item, PatientRow]], stored: Stored, changed: set[str]
     ) -> None:
         if self.clinic:
-            others = [stored[k][0] for k in found if stored[k][2] != self.clinic.pk]
+            others = [stored[k].pk for k in found if stored[k].clinic != self.clinic.pk]
             Patient.objects.filter(pk__in=others).update(clinic=self.clinic)
         names = {k: row for k, (_, row) in found.items() if row.organization.type or row.practitioners}
         rows = [
-            (stored[k][0], orjson.dumps([row.organization, row.practitioners], default=tuple).decode())
+            (stored[k].pk, orjson.dumps([row.organization, row.practitioners], default=tuple).decode())
             for k, row in names.items()
-            if k in changed or stored[k][2] is None
+            if k in changed or stored[k].clinic is None
         ]
         bulk.upsert("records_unattributed", ("patient_id", "named"), ("patient_id",), rows)
-        silent = [stored[k][0] for k in changed - names.keys()]
+        silent = [stored[k].pk for k in changed - names.keys()]
         Unattributed.objects.filter(pk__in=silent).delete()
 
     def _stored(self, ids: Iterable[str]) -> Stored:
-        """FHIR id → (id, digest, clinic, deceased)."""
         sql = (
-            "SELECT fhir_id, id, digest, clinic_id, deceased FROM patients_patient"  # noqa: S608
+            "SELECT fhir_id, id, digest, clinic_id, deceased, deceased_on FROM patients_patient"  # noqa: S608
             f" WHERE source = %s AND {bulk.among('fhir_id')}"
         )
         rows = bulk.select(sql, [self.source.name, bulk.listed(ids)])
-        return {key: (pk, digest, clinic, bool(dead)) for key, pk, digest, clinic, dead in rows}
+        return {key: Known(pk, digest, clinic, bool(dead), on) for key, pk, digest, clinic, dead, on in rows}
 
-    def _row(
-        self, p: PatientRow, digest: int, before: tuple[int, int, int | None, bool] | None
-    ) -> tuple[Any, ...]:
+    def _row(self, p: PatientRow, digest: int, before: Known | None) -> tuple[Any, ...]:
         state = zones.state_code(p.state)
-        deceased = p.deceased or bool(before and before[3])  # an import never brings anybody back to life
+        deceased = p.deceased or bool(
+            before and before.deceased
+        )  # an import never brings anybody back to life
+        deceased_on = p.deceased_on or (before and before.deceased_on)
         return (
             self.source.name, p.id, p.mrn, p.mrn_system, p.family, p.given, text.fold(f"{p.family} {p.given}")[:210],
-            bulk.day(p.birth_date), p.birth_precision, p.gender, p.sex, p.language, deceased, bulk.day(p.deceased_on),
+            bulk.day(p.birth_date), p.birth_precision, p.gender, p.sex, p.language, deceased, bulk.day(deceased_on),
             p.active, p.line, p.city, state, p.postal_code, zones.zone_of(state, p.postal_code), digest,
             bulk.moment(clock.machine_now()),
             self.clinic.pk if self.clinic else None, "sms", 0, False, False, False,

@@ -231,6 +231,12 @@ class PatientTests(TestCase):
         self.assertIn("A death is on record", summary.rejects[0]["reason"])
         self.assertEqual(summary.rejected, 0)
 
+    def test_the_day_of_a_death_stays_known(self):
+        import_resources([patient(deceasedDateTime="2020-01-02")])
+        import_resources([patient(deceasedBoolean=True)])
+        import_resources([patient(gender="male")])
+        self.assertEqual(str(Patient.objects.get().deceased_on), "2020-01-02")
+
     def test_a_death_not_quite_well_formed_is_a_death_and_is_noted(self):
         import_resources([patient()])
         summary = import_resources([patient(deceasedDateTime="unknown")])

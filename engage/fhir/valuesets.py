@@ -21,17 +21,19 @@ class ValueSetRow(NamedTuple):
 
 
 def value_set(r: dict[str, Any]) -> ValueSetRow:
-    """Reads an expansion, or codes listed one by one. Raises BadResource for a set defined by a rule, or a part of one."""
+    """Reads an expansion, or codes listed one by one. Raises BadResource for a set defined by a rule, a part of one, or none
+    at all: a measure would find nobody by it."""
     expansion, compose = r.get("expansion"), r.get("compose")
     if isinstance(expansion, dict) and expansion.get("contains") is not None:
-        codes = frozenset(expanded(expansion.get("contains")))
-        _whole(expansion, len(codes))
+        codes = whole(expansion)
     elif isinstance(compose, dict):
         codes = frozenset(composed(compose))
     else:
         raise BadResource("The value set lists no codes: it needs an expansion.")
     name = words(r.get("title") or r.get("name"), 200)
     key = key_of(r)
+    if not codes:
+        raise BadResource("The value set lists no codes.")
     return ValueSetRow(key, name or key, words(r.get("version"), 40), codes)
 
 
@@ -47,17 +49,25 @@ def key_of(r: dict[str, Any]) -> str:
     return url
 
 
-def _whole(expansion: dict[str, Any], found: int) -> None:
+def whole(expansion: dict[str, Any]) -> frozenset[Code]:
+    """The codes of an expansion, all of them. Its total may count what only groups others, and what comes twice."""
+    codes: set[Code] = set()
+    count = 0
+    for found in expanded(expansion["contains"]):
+        count += 1
+        if found:
+            codes.add(found)
     total = expansion.get("total")
-    if isinstance(total, int) and total > found and expansion.get("offset") is not None:
-        raise BadResource(f"The expansion is a part only: {found:,} of {total:,} codes.")
+    if isinstance(total, int) and total > count:
+        raise BadResource(f"The expansion is a part only: {count:,} of {total:,} codes.")
+    return frozenset(codes)
 
 
-def expanded(contains: Any) -> Iterator[Code]:
-    """The codes of an expansion, those below others included; what only groups others is left out."""
-    for entry in things(contains):
-        if entry.get("code") is not None and entry.get("abstract") is not True:
-            yield code(entry.get("system"), entry["code"])
+def expanded(contains: Any) -> Iterator[Code | None]:
+    """The codes of an expansion, those below others included; None for what only groups others."""
+    for entry in objects(contains):
+        grouping = entry.get("code") is None or entry.get("abstract") is True
+        yield None if grouping else code(entry.get("system"), entry["code"])
         if entry.get("contains"):
             yield from expanded(entry["contains"])
 
@@ -65,13 +75,21 @@ def expanded(contains: Any) -> Iterator[Code]:
 def composed(compose: dict[str, Any]) -> set[Code]:
     """The codes listed one by one, less those excluded one by one."""
     found: set[Code] = set()
-    for part in things(compose.get("include")):
+    for part in objects(compose.get("include")):
         if part.get("filter") or part.get("valueSet") or not part.get("concept"):
             raise BadResource("The value set is defined by a rule, not by codes: expand it first.")
-        found |= {code(part.get("system"), c.get("code")) for c in things(part["concept"])}
-    for part in things(compose.get("exclude")):
-        found -= {code(part.get("system"), c.get("code")) for c in things(part.get("concept"))}
+        found |= {code(part.get("system"), c.get("code")) for c in objects(part["concept"])}
+    for part in objects(compose.get("exclude")):
+        found -= {code(part.get("system"), c.get("code")) for c in objects(part.get("concept"))}
     return found
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a list, or the one in its place. Raises BadResource when anything else is there."""
+    for entry in value if isinstance(value, list) else [] if value is None else [value]:
+        if not isinstance(entry, dict):
+            raise BadResource("A part of the value set is no object.")
+        yield entry
 
 
 def code(system: Any, value: Any) -> Code:

@@ -12,6 +12,7 @@ def test_an_expansion_with_nesting_and_groups():
             "url": URL,
             "name": "Colonoscopy",
             "expansion": {
+                "total": 4,
                 "contains": [
                     {
                         "system": "s",
@@ -21,7 +22,7 @@ def test_an_expansion_with_nesting_and_groups():
                     },
                     {"system": "s", "code": "2"},
                     {"system": "s", "code": "2"},
-                ]
+                ],
             },
         }
     )
@@ -48,6 +49,17 @@ def test_codes_listed_one_by_one_less_those_excluded():
             {"url": URL, "expansion": {"total": 9, "offset": 0, "contains": [{"system": "s", "code": "1"}]}},
             "part only",
         ),
+        ({"url": URL, "expansion": {"total": 9, "contains": [{"system": "s", "code": "1"}]}}, "1 of 9"),
+        ({"url": URL, "expansion": {"contains": []}}, "lists no codes"),
+        (
+            {"url": URL, "expansion": {"contains": [{"system": "s", "code": "1", "abstract": True}]}},
+            "no codes",
+        ),
+        ({"url": URL, "expansion": {"contains": [None, "x"]}}, "no object"),
+        ({"url": URL, "expansion": {"contains": [{"system": "s", "code": "1"}, "x"]}}, "no object"),
+        ({"url": URL, "compose": {}}, "lists no codes"),
+        ({"url": URL, "compose": {"include": ["x"]}}, "no object"),
+        ({"url": URL, "compose": {"include": [{"system": "s", "concept": ["x"]}]}}, "no object"),
         ({"url": URL, "expansion": {"contains": [{"code": "1"}]}}, "no system"),
         ({"url": URL, "expansion": {"contains": [{"system": "s", "code": "x" * 100}]}}, "too long"),
         ({"expansion": {"contains": []}}, "neither an OID nor a URL"),

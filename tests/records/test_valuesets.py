@@ -111,6 +111,19 @@ def test_files_bundles_lines_and_gzip(tmp_path):
     assert load(tmp_path)[0] == "ValueSet created=0 updated=0 unchanged=3 rejected=0 codes=4"
 
 
+def test_a_set_that_has_become_empty_is_a_problem_and_the_old_one_stays(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(value_set("1.2.3.4", "a")))
+    load(file)
+    file.write_text(json.dumps(value_set("1.2.3.4")))
+    assert load(file) == (
+        "ValueSet created=0 updated=0 unchanged=0 rejected=1 codes=0",
+        [f"{file}:1: The value set lists no codes."],
+        1,
+    )
+    assert ValueSetCode.objects.count() == 1
+
+
 def test_a_changed_set_loses_the_codes_it_no_longer_has(tmp_path):
     file = tmp_path / "a.json"
     file.write_text(json.dumps(value_set("1.2.3.4", "a", "b")))

@@ -81,6 +81,14 @@ def patient_of(resource: Resource) -> Reference:
     return found
 
 
+def is_withdrawn(resource: Resource) -> bool:
+    """Whether it says of itself that it was entered in error, whatever else is wrong with it."""
+    error = "entered-in-error"
+    return resource.get("status") == error or bool(
+        elements.code_of(resource.get("verificationStatus"), (error,))
+    )
+
+
 def categories(resource: Resource) -> int:
     """The bits of the categories, each of which counts only in its own code system."""
     bits = 0

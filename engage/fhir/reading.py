@@ -22,6 +22,8 @@ FIRST = (
     "Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "Medication", "Encounter",
 )  # fmt: skip
 
+NO_RESOURCE = "An entry of the Bundle holds no resource that can be read."
+
 
 class Item(NamedTuple):
     """One resource and where it was, or why there is none."""
@@ -31,6 +33,7 @@ class Item(NamedTuple):
     resource: dict[str, Any] | None
     problem: str = ""
     passed_over: str = ""  # a name for what is no resource, on purpose
+    deleted: bool = False  # the record has deleted it; the resource has type and id only
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -158,21 +161,41 @@ def of_value(found: Any, name: str, number: int) -> Iterator[Item]:
 
 def of_bundle(bundle: dict[str, Any], name: str, number: int) -> Iterator[Item]:
     """A Bundle's resources in a good order, with ids for those known only by a urn, and references that use them."""
-    entries = list(elements.things(bundle.get("entry")))
+    entries = bundle.get("entry")
     urns: dict[str, str] = {}
-    resources = []
-    for entry in entries:
-        resource, url = entry.get("resource"), entry.get("fullUrl")
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            continue  # a deletion or an outcome holds no resource
-        if isinstance(url, str):
-            urns |= _known_as(resource, url)
-        resources.append(resource)
-    resources.sort(key=_bundle_turn)
-    for resource in resources:
+    found = []
+    for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
+        item = _of_entry(entry, name, number)
+        if item and item.resource and not item.deleted and isinstance(url := entry.get("fullUrl"), str):
+            urns |= _known_as(item.resource, url)
+        found += [item] if item else []
+    if bundle.get("type") == "history":
+        found.reverse()  # the newest came first
+    found.sort(key=_bundle_turn)
+    for item in found:
+        if item.resource is None or item.deleted:
+            yield item
+            continue
         if urns:
-            repoint(resource, urns)
-        yield from of_value(resource, name, number)
+            repoint(item.resource, urns)
+        yield from of_value(item.resource, name, number)
+
+
+def _of_entry(entry: Any, name: str, number: int) -> Item | None:
+    """What a Bundle's entry holds or deletes; None for an outcome, which holds nothing."""
+    if not isinstance(entry, dict):
+        return Item(name, number, None, NO_RESOURCE)
+    request, resource = entry.get("request"), entry.get("resource")
+    if isinstance(request, dict) and request.get("method") == "DELETE":
+        gone = elements.reference({"reference": request.get("url")})
+        if not gone.type or not elements.ID.match(gone.id):
+            return Item(name, number, None, "A deletion does not name a resource by its id.")
+        return Item(name, number, {"resourceType": gone.type, "id": gone.id}, deleted=True)
+    if resource is None:
+        return None
+    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        return Item(name, number, None, NO_RESOURCE)
+    return Item(name, number, resource)
 
 
 def _known_as(resource: dict[str, Any], url: str) -> dict[str, str]:
@@ -186,8 +209,8 @@ def _known_as(resource: dict[str, Any], url: str) -> dict[str, str]:
     return {url: own, named: own} if named != own and named.startswith(f"{kind}/") else {}
 
 
-def _bundle_turn(resource: dict[str, Any]) -> int:
-    kind = resource["resourceType"]
+def _bundle_turn(item: Item) -> int:
+    kind = item.resource["resourceType"] if item.resource else ""
     return FIRST.index(kind) if kind in FIRST else len(FIRST)
 
 

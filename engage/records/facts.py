@@ -6,9 +6,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
+from pyroaring import BitMap
 
 from engage.fhir import facts as reading
-from engage.fhir.elements import Concept, Reference
+from engage.fhir.elements import ID, Concept, Reference
 from engage.fhir.facts import Fact
 from engage.fhir.medications import medication_request
 from engage.fhir.observations import observation
@@ -67,11 +68,14 @@ COLUMNS = (
 
 
 class Read(NamedTuple):
-    """One resource as rows, the first of which stands for it."""
+    """One resource as rows, the first of which stands for it; none when the record no longer says it of this patient."""
 
     item: Item
+    kind: str
+    id: str
     rows: list[Fact]
-    digest: int
+    digest: int = 0
+    refused: bool = False  # it was counted as such
 
 
 def digest_of(value: Any) -> int:
@@ -88,6 +92,7 @@ class Facts:
         self.source, self.patients, self.places, self.summary = source, patients, places, summary
         self.concepts, self.medications = Interner(), Medications(source)
         self.newest_before = bulk.select("SELECT COALESCE(MAX(id), 0) FROM records_event", [])[0][0]
+        self.waiting = BitMap()  # 28 bits of each id that waits: a later version waits behind it
 
     def forget(self) -> None:
         """After a rollback: ids learnt since may not exist."""
@@ -96,9 +101,11 @@ class Facts:
     def read(self, item: Item) -> Read | None:
         """The rows of a resource; None when its patient must be known first. Raises BadResource."""
         resource = item.resource or {}
+        if item.deleted:
+            return Read(item, resource["resourceType"], resource["id"], [])
         try:
             rows = READERS[resource["resourceType"]](resource, self.birth_date)
-            return Read(item, rows, digest_of(rows))
+            return Read(item, rows[0].kind, rows[0].id, rows, digest_of(rows))
         except (BadResource, BirthDateNeeded) as error:
             if isinstance(error, BadResource):
                 raise
@@ -115,65 +122,80 @@ class Facts:
     def load(self, items: Iterable[Item], last: bool = False) -> list[Item]:
         """Writes a batch; gives back the items that must wait for somebody not known (yet). Call inside a transaction.
 
-        The `last` time only the patient must be known.
+        The `last` time only the patient must be known; without one, what was stored under that id is no longer true.
         """
-        found, waiting = self._read_all(items)
-        self.patients.learn(r.rows[0].patient for r in found)
-        ready: list[Read] = []
-        for read in found:
-            if self.patients.id_of(read.rows[0].patient) is None or not (last or self._placed(read.rows[0])):
-                waiting.append(read.item)
-            else:
-                ready.append(read)
+        found = self._read_all(items)
+        self.patients.learn(r.rows[0].patient for _, r, _ in found if r and r.rows)
         by_kind: dict[int, dict[str, Read]] = {}
-        for read in ready:
-            self._put(by_kind.setdefault(KIND_NUMBERS[read.rows[0].kind], {}), read)
+        waiting = []
+        for item, read, problem in found:
+            if (read or not problem) and self._must_wait(item, read, last):
+                waiting.append(item)
+                read = _moved_away(item) if last else None
+            elif problem:
+                self.summary.reject(item, problem)
+            if read:
+                self._put(by_kind.setdefault(KIND_NUMBERS[read.kind], {}), read)
         for kind, reads in by_kind.items():
             self._write(kind, reads)
         return waiting
+
+    def _must_wait(self, item: Item, read: Read | None, last: bool) -> bool:
+        """Whether somebody it names is not known (yet), or an earlier version of it waits."""
+        first = read.rows[0] if read and read.rows else None
+        unknown = read is None or (first is not None and self.patients.id_of(first.patient) is None)
+        if last:
+            return unknown
+        waits = unknown or (first is not None and not self._placed(first))
+        if waits or self.waiting:
+            resource = item.resource or {}
+            key = hash(f"{resource['resourceType']}/{resource.get('id')}") & 0xFFFFFFF
+            waits = waits or key in self.waiting
+            if waits:
+                self.waiting.add(key)
+        return waits
 
     def _placed(self, fact: Fact) -> bool:
         """Whether a place known only by an identifier has come in."""
         return not fact.place.identifier or self.places.id_of(fact.place) is not None
 
-    def _read_all(self, items: Iterable[Item]) -> tuple[list[Read], list[Item]]:
-        found, waiting = [], []
+    def _read_all(self, items: Iterable[Item]) -> list[tuple[Item, Read | None, str]]:
+        """Each with its rows and why it is refused; without both it must wait."""
+        found: list[tuple[Item, Read | None, str]] = []
         for item in items:
             try:
-                read = self.read(item)
+                found.append((item, self.read(item), ""))
             except BadResource as error:
-                self.summary.reject(item, str(error))
-                continue
-            if read is None:
-                waiting.append(item)
-            else:
-                found.append(read)
-        return found, waiting
+                # What the record takes back stops counting, however badly it is written.
+                withdrawn = reading.is_withdrawn(item.resource or {})
+                found.append((item, _gone(item) if withdrawn else None, str(error)))
+        return found
 
     def _put(self, reads: dict[str, Read], read: Read) -> None:
         """The later of two with one id counts; when they differ, that is written down."""
-        before = reads.pop(read.rows[0].id, None)
-        if before:
-            self.summary.count(read.rows[0].kind, "unchanged" if before.digest == read.digest else "updated")
+        before = reads.pop(read.id, None)
+        if before and not before.refused:
+            self.summary.count(read.kind, "unchanged" if before.digest == read.digest else "updated")
             if before.digest != read.digest:
                 self._twice(read)
-        reads[read.rows[0].id] = read
+        reads[read.id] = read
 
     def _twice(self, read: Read) -> None:
-        first = read.rows[0]
         self.summary.note(
             read.item,
-            f"{first.kind}/{first.id} came before with other content in this import; the later one was kept.",
+            f"{read.kind}/{read.id} came before with other content in this import; the later one was kept.",
         )
 
     def _write(self, kind: int, reads: dict[str, Read]) -> None:
-        """Writes those of one kind that are new or changed."""
-        name = next(iter(reads.values())).rows[0].kind
+        """Writes those of one kind that are new or changed, and takes out those the record has taken back."""
+        name = next(iter(reads.values())).kind
         stored = self._stored(kind, reads)
+        self._take_out(kind, [r for r in reads.values() if not r.rows], stored)
+        reads = {key: r for key, r in reads.items() if r.rows}
         changed = [r for key, r in reads.items() if key not in stored or stored[key][1] != r.digest]
-        updated = [r for r in changed if r.rows[0].id in stored]
+        updated = [r for r in changed if r.id in stored]
         for read in updated:
-            if stored[read.rows[0].id][0] > self.newest_before:
+            if stored[read.id][0] > self.newest_before:
                 self._twice(read)
         self._forget_beside(kind, updated)
         self._upsert([(fact, read.digest) for read in changed for fact in read.rows])
@@ -196,6 +218,14 @@ class Facts:
         rows = bulk.select(sql, [self.source.pk, kind, bulk.listed(reads)])
         return {fhir_id: (pk, digest) for fhir_id, pk, digest in rows}
 
+    def _take_out(self, kind: int, gone: list[Read], stored: dict[str, tuple[int, int]]) -> None:
+        here = [r for r in gone if r.id in stored]
+        Event.objects.filter(pk__in=[stored[r.id][0] for r in here]).delete()
+        self._forget_beside(kind, here)
+        for read in gone:
+            if not read.refused:
+                self.summary.count(read.kind, "deleted" if read.id in stored else "unchanged")
+
     def _forget_beside(self, kind: int, updated: list[Read]) -> None:
         """A changed prescription may have fewer rows than before."""
         others = BESIDE.get(Kind(kind))
@@ -203,7 +233,7 @@ class Facts:
             return
         events = Event.objects.filter(source=self.source, kind__in=others)
         for read in updated:
-            own = read.rows[0].id
+            own = read.id
             events.filter(fhir_id=own).delete()
             if kind == Kind.MEDICATION_REQUEST:
                 events.filter(fhir_id__startswith=f"{own}#").delete()
@@ -241,3 +271,17 @@ class Facts:
             self.concepts.id_of(f.value_concept) if f.value_concept.display else None, f.encounter,
             self.places.id_of(f.place) if f.place.id or f.place.identifier else None, digest,
         )  # fmt: skip
+
+
+def _moved_away(item: Item) -> Read | None:
+    """It names a patient we do not have, by an id: whoever it was about before, it no longer is. A number we cannot look up
+    may still be theirs."""
+    return _gone(item) if reading.patient_of(item.resource or {}).id else None
+
+
+def _gone(item: Item) -> Read | None:
+    resource = item.resource or {}
+    named = resource.get("id")
+    if not isinstance(named, str) or not ID.match(named):
+        return None
+    return Read(item, resource["resourceType"], named, [], refused=True)

@@ -94,7 +94,9 @@ class Summary:
             if set(counts) == {"passed_over"}:
                 found.append(f"{kind} passed_over={counts['passed_over']}")
             else:
-                found.append(f"{kind} " + " ".join(f"{o}={counts[o]}" for o in OUTCOMES))
+                said = [f"{o}={counts[o]}" for o in OUTCOMES]
+                said += [f"deleted={counts['deleted']}"] * bool(counts["deleted"])
+                found.append(f"{kind} " + " ".join(said))
         return found
 
 

@@ -101,9 +101,39 @@ def test_a_bundle_gives_patients_first_and_resolves_its_urns(tmp_path, kind, ind
     }
     file = tmp_path / "b.json"
     file.write_text(json.dumps(bundle, indent=indent))
-    patient_found, visit_found = [i.resource for i in reading.read(file)]
+    patient_found, gone, visit_found = [i.resource for i in reading.read(file)]
+    assert gone == {"resourceType": "Patient", "id": "9"}
     assert patient_found["id"] == "61ebe359-bfdc-4613-8bf2-c5e300945f0a"
     assert visit_found["subject"]["reference"] == "Patient/61ebe359-bfdc-4613-8bf2-c5e300945f0a"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [5, "x", None, {"resource": {"id": "x"}}, {"resource": {"resourceType": 5}}, {"resource": [1]}]
+    + [
+        {"request": {"method": "DELETE", "url": url}}
+        for url in (None, "x", "Patient?identifier=1", "Patient/")
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_a_problem(entry):
+    bundle = {"resourceType": "Bundle", "entry": [entry, {"resource": patient("1")}]}
+    found = list(reading.of_value(bundle, "memory", 7))
+    assert ids(found) == ["1"]
+    assert [(i.line, bool(i.problem)) for i in found if not i.resource] == [(7, True)]
+
+
+def test_an_outcome_is_no_problem():
+    bundle = {"resourceType": "Bundle", "entry": [{"fullUrl": "x", "response": {"status": "404"}}]}
+    assert list(reading.of_value(bundle, "memory", 1)) == []
+
+
+def test_a_history_is_read_from_its_oldest_entry():
+    entries = [
+        {"request": {"method": "DELETE", "url": "http://x/fhir/Procedure/a"}},
+        {"resource": {"resourceType": "Procedure", "id": "a"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "history", "entry": entries}
+    assert [i.deleted for i in reading.of_value(bundle, "memory", 1)] == [False, True]
 
 
 def test_bundles_as_lines_bundles_in_bundles_and_lists(tmp_path):

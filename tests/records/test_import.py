@@ -208,6 +208,69 @@ def test_a_prescription_that_loses_its_supply_loses_that_row():
     assert list(Event.objects.values_list("kind", "fhir_id")) == [(7, "m")]
 
 
+def deletion(*names):
+    entries = [{"request": {"method": "DELETE", "url": name}} for name in names]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def test_what_the_record_deletes_is_deleted_with_all_its_rows():
+    bounds = [{"timing": {"repeat": {"boundsPeriod": {"start": year}}}} for year in ("2020", "2024")]
+    order = about("MedicationRequest", "m", status="active", intent="order", authoredOn="2025-01-01")
+    load(patient(), colonoscopy(), colonoscopy("y"), {**order, "dosageInstruction": bounds})
+    summary = load(deletion("Procedure/x", "http://h/fhir/MedicationRequest/m", "Procedure/never"))
+    assert list(Event.objects.values_list("fhir_id", flat=True)) == ["y"]
+    assert counts(summary, "Procedure") == {"deleted": 1, "unchanged": 1}
+    assert "MedicationRequest created=0 updated=0 unchanged=0 rejected=0 deleted=1" in summary.lines()
+
+
+@pytest.mark.parametrize("batch", [1, 3000])
+def test_a_deletion_counts_from_where_it_stands(monkeypatch, batch):
+    monkeypatch.setattr(importing, "BATCH", batch)
+    gone = deletion("Procedure/x")
+    load(patient(), colonoscopy(), gone)
+    assert not Event.objects.exists()
+    load(patient(), gone, colonoscopy())
+    assert Event.objects.exists()
+    load(colonoscopy("w", who="q"), deletion("Procedure/w"), patient("q"))
+    assert not Event.objects.filter(fhir_id="w").exists()
+
+
+def test_a_deletion_of_anything_else_is_passed_over_and_noted():
+    summary = load(patient(), deletion("Patient/p"))
+    assert counts(summary, "Patient") == {"created": 1, "passed_over": 1}
+    assert summary.rejects[0]["kept"] is True
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3000])
+def test_a_later_version_waits_behind_an_earlier_one(monkeypatch, batch):
+    monkeypatch.setattr(importing, "BATCH", batch)
+    versions = [{**colonoscopy(), "status": status} for status in ("completed", "entered-in-error")]
+    load(versions[0], patient(), versions[1])
+    assert Event.objects.get().status == Status.ENTERED_IN_ERROR
+
+
+def test_an_error_told_in_a_resource_that_cannot_be_read_stops_counting():
+    error = {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}
+    active = {"coding": [{"code": "active"}]}
+    sick = about("Condition", "c", onsetDateTime="2020", clinicalStatus=active)
+    load(patient(), colonoscopy(), colonoscopy("y"), sick)
+    summary = load(
+        {**colonoscopy(when="bad"), "status": "entered-in-error"},
+        colonoscopy("y", when="bad"),  # what was known is likelier than nothing
+        {**sick, **error, "onsetDateTime": "bad"},
+    )
+    assert list(Event.objects.values_list("fhir_id", flat=True)) == ["y"]
+    assert (counts(summary, "Procedure"), counts(summary, "Condition")) == ({"rejected": 2}, {"rejected": 1})
+
+
+def test_a_fact_that_moves_to_somebody_unknown_leaves_who_had_it():
+    load(patient(), colonoscopy(), colonoscopy("y"))
+    by_number = {**colonoscopy("y"), "subject": {"identifier": {"system": "s", "value": "1"}}}
+    summary = load(colonoscopy(who="nobody"), by_number)
+    assert list(Event.objects.values_list("fhir_id", flat=True)) == ["y"]
+    assert counts(summary, "Procedure") == {"rejected": 2}
+
+
 def test_a_medication_may_come_after_the_prescription_that_names_it_even_another_day():
     drug = {"coding": [{"system": "rx", "code": "314076"}]}
     load(

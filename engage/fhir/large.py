@@ -47,11 +47,11 @@ class Spooled(list[Any]):
 
 def is_large(path: Path) -> bool:
     """Whether the file is one JSON text beyond what a line may hold."""
-    with reading.opened(path) as stream:
-        try:
+    try:
+        with reading.opened(path) as stream:
             head = stream.read(reading.MAX_LINE + 1)
-        except (OSError, EOFError):
-            return False  # the ordinary reader says what is wrong
+    except reading.DAMAGED:
+        return False  # the ordinary reader says what is wrong
     first, _, ahead = head.partition(b"\n")
     return len(head) > reading.MAX_LINE and (not ahead or reading.is_pretty(first.strip(), ahead[:64]))
 
@@ -64,7 +64,7 @@ def read(path: Path) -> Iterator[Item]:
             shell, arrays = Splitter(stream, spool).split()
             spool.flush()
             found = _filled(orjson.loads(shell), arrays)
-        except (OSError, EOFError, ValueError) as error:
+        except (*reading.DAMAGED, ValueError, RecursionError, orjson.JSONEncodeError) as error:
             yield Item(name, 1, None, f"The file is not JSON: {str(error)[:120]}.")
             return
         yield from reading.of_value(found, name, 1)

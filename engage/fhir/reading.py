@@ -6,6 +6,7 @@ MAX_BUNDLE long.
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ FIRST = (
     "Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "Medication", "Encounter",
 )  # fmt: skip
 
+DAMAGED = (OSError, EOFError, zlib.error)  # what opening and reading a file may raise
+TOO_DEEP = "Its elements lie too deep in one another."
 NO_RESOURCE = "An entry of the Bundle holds no resource that can be read."
 
 
@@ -56,10 +59,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 def _turn(path: Path) -> int:
     """When a file's turn comes, by the type of its first resource."""
-    try:
-        kind = next((i.resource.get("resourceType") for i in read(path) if i.resource), "")
-    except (OSError, EOFError):
-        return len(FIRST)
+    kind = next((i.resource.get("resourceType") for i in read(path) if i.resource), "")
     return FIRST.index(kind) if kind in FIRST else len(FIRST)
 
 
@@ -74,11 +74,12 @@ def opened(path: Path) -> io.BufferedReader:
 def read(path: Path, limit: int = MAX_LINE) -> Iterator[Item]:
     """Every resource of a file. What cannot be read is an item with a problem; the next lines go on."""
     name = str(path)
-    with opened(path) as stream:
-        try:
+    try:
+        with opened(path) as stream:
             yield from _read(stream, name, limit)
-        except (OSError, EOFError) as error:
-            yield Item(name, 0, None, f"The file cannot be read to its end: {type(error).__name__}.")
+    except DAMAGED as error:
+        what = "damaged gzip" if isinstance(error, zlib.error) else type(error).__name__
+        yield Item(name, 0, None, f"The file cannot be read to its end: {what}.")
 
 
 def _read(stream: io.BufferedReader, name: str, limit: int) -> Iterator[Item]:
@@ -150,7 +151,10 @@ def of_value(found: Any, name: str, number: int) -> Iterator[Item]:
         yield Item(name, number, None, "The line is JSON, but no object.")
     elif isinstance(kind := found.get("resourceType"), str) and kind:
         if kind == "Bundle":
-            yield from of_bundle(found, name, number)
+            try:
+                yield from of_bundle(found, name, number)
+            except RecursionError:
+                yield Item(name, number, None, TOO_DEEP)
         else:
             yield Item(name, number, found)
     elif "exportId" in found and "eventId" in found:  # the log that bulk-data clients keep beside the files
@@ -176,8 +180,12 @@ def of_bundle(bundle: dict[str, Any], name: str, number: int) -> Iterator[Item]:
         if item.resource is None or item.deleted:
             yield item
             continue
-        if urns:
-            repoint(item.resource, urns)
+        try:
+            if urns:
+                repoint(item.resource, urns)
+        except RecursionError:
+            yield Item(name, number, None, TOO_DEEP)
+            continue
         yield from of_value(item.resource, name, number)
 
 

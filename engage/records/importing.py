@@ -15,7 +15,7 @@ from engage.accounts.models import Clinic
 from engage.fhir import elements, people
 from engage.fhir.elements import words
 from engage.fhir.people import AppointmentRow
-from engage.fhir.reading import Item
+from engage.fhir.reading import TOO_DEEP, Item
 from engage.lib import bulk
 from engage.patients import contacts
 from engage.records import attribution, merges, registry
@@ -80,7 +80,7 @@ class Importer:
         elif (kind := item.resource["resourceType"]) not in OURS:
             self.summary.count(words(kind, 40) or UNREADABLE, "passed_over")
         elif kind in AT_THE_END:
-            self.last[kind].put(item)
+            self._park(self.last[kind], item)
         else:
             group = "fact" if kind in READERS else "place" if kind in ("Organization", "Location") else kind
             self.batch.setdefault(group, []).append(item)
@@ -92,7 +92,13 @@ class Importer:
         if not batch:
             return
         for item in self._safely(self._write, batch):
-            self.waiting.put(item)
+            self._park(self.waiting, item)
+
+    def _park(self, spool: Spool, item: Item) -> None:
+        try:
+            spool.put(item)
+        except orjson.JSONEncodeError:
+            self.summary.reject(item, TOO_DEEP)
 
     def _safely(self, write: Write, batch: dict[str, list[Item]]) -> list[Item]:
         """Writes a batch in one transaction; when the database refuses a value, one by one, so that one is lost alone."""

@@ -58,7 +58,11 @@ class Summary:
             self.rejects_file.parent.mkdir(parents=True, exist_ok=True)
             self.rejects_file.touch(mode=0o600)
             self._file = self.rejects_file.open("w", encoding="utf-8")
-        self._file.write(orjson.dumps(row).decode() + "\n")
+        try:
+            written = orjson.dumps(row)
+        except orjson.JSONEncodeError:  # 255 levels deep, or text that is none
+            written = orjson.dumps({k: v for k, v in row.items() if k != "resource"})
+        self._file.write(written.decode() + "\n")
 
     def mark(self) -> Mark:
         """Where things stand, for `back_to`."""

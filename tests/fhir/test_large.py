@@ -63,6 +63,14 @@ def test_half_a_large_text_is_one_clear_problem(tmp_path, small):
     assert items[0].problem.startswith("The file is not JSON")
 
 
+@pytest.mark.parametrize("odd", [r'"\ud800"', str(2**70), '{"a":' * 2000 + "1" + "}" * 2000])
+def test_what_no_spool_takes_is_one_clear_problem(tmp_path, small, odd):
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(a_set(300)).replace('"system": "s"', f'"system": {odd}', 1))
+    assert large.is_large(file)
+    assert [i.problem[:20] for i in large.read(file)] == ["The file is not JSON"]
+
+
 def test_ninety_thousand_codes_take_little_memory(tmp_path):
     file = tmp_path / "big.json"
     file.write_text(json.dumps(a_set(90_000)).replace('a \\"contains', "x" * 160 + 'a \\"contains'))

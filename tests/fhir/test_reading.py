@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from engage.fhir import reading
+from engage.fhir import large, reading
 
 
 def patient(id="1", **more):
@@ -83,6 +83,35 @@ def test_a_gzip_that_breaks_off_gives_what_it_has_and_says_so(tmp_path):
     found = list(reading.read(file))
     assert len(found) > 1
     assert "cannot be read to its end" in found[-1].problem
+
+
+def test_a_gzip_damaged_inside_is_a_problem(tmp_path):
+    packed = bytearray(gzip.compress(json.dumps(patient()).encode()))
+    packed[10] = 0xFF  # a kind of block that does not exist
+    file = tmp_path / "a.ndjson.gz"
+    file.write_bytes(bytes(packed))
+    assert [i.problem for i in reading.read(file)] == ["The file cannot be read to its end: damaged gzip."]
+    assert reading.find_files([file]) == [file]
+    assert not large.is_large(file)
+
+
+def test_a_file_that_cannot_be_opened_is_a_problem(tmp_path):
+    file = tmp_path / "a.ndjson"
+    file.symlink_to(tmp_path)  # a folder, by another name
+    assert [i.problem for i in reading.read(file)] == [
+        "The file cannot be read to its end: IsADirectoryError."
+    ]
+    assert not large.is_large(file)
+
+
+def test_an_entry_nested_too_deep_is_a_problem_and_the_others_go_on(tmp_path):
+    deep = b'{"a":' * 990 + b"1" + b"}" * 990
+    entry = b'{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","id":"1","x":' + deep + b"}}"
+    other = b'{"resource":{"resourceType":"Patient","id":"2"}}'
+    line = b'{"resourceType":"Bundle","entry":[' + entry + b"," + other + b"]}"
+    found = list(reading.read(write(tmp_path / "a.ndjson", line, patient("3"))))
+    assert ids(found) == ["2", "3"]
+    assert [i.problem for i in found if i.problem] == [reading.TOO_DEEP]
 
 
 @pytest.mark.parametrize("indent", [None, 2])

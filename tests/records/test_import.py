@@ -401,6 +401,15 @@ class TestBadInput:
         assert concept.display == "words"
         assert list(concept.codings.values_list("system", "code")) == [("s", "b")]
 
+    def test_elements_300_deep(self, tmp_path):
+        deep = json.loads('{"a":' * 300 + "1" + "}" * 300)
+        summary, found = self.refused(tmp_path, colonoscopy(who="nobody", x=deep), patient("", x=deep))
+        assert [r["reason"] for r in found] == [
+            "The resource has no id.",
+            "Its elements lie too deep in one another.",
+        ]
+        assert summary.rejected == 2
+
     def test_a_line_of_50_megabytes(self, tmp_path):
         huge = b'{"resourceType":"Procedure","id":"' + b"x" * (50 * 1024 * 1024) + b'"}'
         summary, found = self.refused(tmp_path, huge)

@@ -124,6 +124,21 @@ def test_a_set_that_has_become_empty_is_a_problem_and_the_old_one_stays(tmp_path
     assert ValueSetCode.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"), [("2019", "2026"), ("20250101", "2026"), ("1.9", "1.10"), ("", "1"), ("same", "same")]
+)
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_two_versions_in_one_load_the_newer_is_kept_and_told(tmp_path, older, newer, turn):
+    file = tmp_path / "a.ndjson"
+    sets = [value_set("1.2.3.4", code, version=v) for code, v in (("old", older), ("new", newer))][::turn]
+    file.write_text("\n".join(map(json.dumps, sets)))
+    _, problems, code = load(file)
+    assert (problems, code) == ([f'{file}:2: 1.2.3.4 came twice; version "{newer}" was kept.'], 1)
+    assert ValueSetCode.objects.get().code == ("old" if turn < 0 and older == newer else "new")
+    file.write_text(json.dumps(sets[0]) + "\n" + json.dumps(sets[0]))
+    assert load(file)[1:] == ([], 0)
+
+
 def test_a_changed_set_loses_the_codes_it_no_longer_has(tmp_path):
     file = tmp_path / "a.json"
     file.write_text(json.dumps(value_set("1.2.3.4", "a", "b")))

@@ -1,6 +1,7 @@
 """Value sets: those shipped with the product, and those loaded from files. NOTICE names the owners of the codes."""
 
 import gzip
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
@@ -78,12 +79,14 @@ def _missing(have: dict[str, str]) -> bool:
 
 
 def load(paths: Iterable[Path], progress: Callable[[int], None] | None = None) -> Loaded:
-    """Loads ValueSets and Bundles of them from files. One that makes no sense is a problem; the others go on.
+    """Loads ValueSets and Bundles of them from files. One that makes no sense is a problem; the others go on. So is a second
+    version of one set, of which the newer is kept.
 
     Raises FileNotFoundError with the path that does not exist.
     """
     counts = {"created": 0, "updated": 0, "unchanged": 0}
     problems, codes = [], 0
+    versions: dict[str, str] = {}
     for file in reading.find_files(paths):
         for item in large.read(file) if large.is_large(file) else reading.read(file, reading.MAX_BUNDLE):
             where = f"{item.file}:{item.line}"
@@ -99,11 +102,26 @@ def load(paths: Iterable[Path], progress: Callable[[int], None] | None = None) -
             except MISSHAPEN:
                 problems.append(f"{where}: {NOT_FHIR}")
                 continue
+            kept = max(versions.get(row.oid, row.version), row.version, key=_age)
+            if row.oid in versions and not _is_stored(row):
+                problems.append(f'{where}: {row.oid} came twice; version "{kept}" was kept.')
+                if _age(row.version) < _age(kept):
+                    continue
+            versions[row.oid] = row.version
             counts[store(row, str(file))] += 1
             codes += len(row.codes)
             if progress:
                 progress(codes)
     return Loaded(**counts, codes=codes, problems=problems)
+
+
+def _age(version: str) -> list[int]:
+    """What sorts versions: numbers count as such, four digits and more as the start of a date (2026 is after 20250101)."""
+    return [int(n.ljust(8, "0") if len(n) > 3 else n) for n in re.findall(r"\d+", version)]
+
+
+def _is_stored(row: ValueSetRow) -> bool:
+    return ValueSet.objects.filter(oid=row.oid, digest=digest_of(row)).exists()
 
 
 def store(row: ValueSetRow, origin: str) -> str:

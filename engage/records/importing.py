@@ -29,7 +29,7 @@ AT_THE_END = ("PractitionerRole", "Appointment")
 OURS = {*READERS, *AT_THE_END, "Patient", "Practitioner", "Organization", "Location", "Medication"}
 Write = Callable[[dict[str, list[Item]]], list[Item]]
 REFUSED = (DataError, IntegrityError)
-NOT_DELETED = "The record has deleted it; here only facts are deleted."
+NOT_DELETED = "The record has deleted it; here only facts are deleted, and patients become inactive."
 NOBODY = "It is about {}, who is not in the record."
 
 
@@ -74,7 +74,7 @@ class Importer:
             self.summary.count(item.passed_over, "passed_over")
         elif item.resource is None:
             self.summary.reject(item, item.problem)
-        elif item.deleted and item.resource["resourceType"] not in READERS:
+        elif item.deleted and item.resource["resourceType"] not in (*READERS, "Patient"):
             self.summary.count(words(item.resource["resourceType"], 40) or UNREADABLE, "passed_over")
             self.summary.note(item, NOT_DELETED)
         elif (kind := item.resource["resourceType"]) not in OURS:

@@ -7,6 +7,7 @@ import orjson
 
 from engage.accounts.models import Clinic
 from engage.fhir import people
+from engage.fhir.elements import ID
 from engage.fhir.people import PatientRow
 from engage.fhir.problems import MISSHAPEN, NOT_FHIR, BadResource
 from engage.fhir.reading import Item
@@ -43,18 +44,20 @@ Stored = dict[str, Known]
 
 
 def read_all(
-    items: Iterable[Item], reader: Callable[[Any], Any], summary: Summary
+    items: Iterable[Item],
+    reader: Callable[[Any], Any],
+    summary: Summary,
+    refused: list[Item] | None = None,
 ) -> dict[str, tuple[Item, Any]]:
-    """The rows of a batch by id, each once (the later counts); what cannot be read is refused."""
+    """The rows of a batch by id, each once (the later counts); what cannot be read is refused, and added to `refused`."""
     found: dict[str, tuple[Item, Any]] = {}
     for item in items:
         try:
             row = reader(item.resource)
-        except BadResource as error:
-            summary.reject(item, str(error))
-            continue
-        except MISSHAPEN:
-            summary.reject(item, NOT_FHIR)
+        except MISSHAPEN as error:
+            summary.reject(item, str(error) if isinstance(error, BadResource) else NOT_FHIR)
+            if refused is not None:
+                refused.append(item)
             continue
         kind = str((item.resource or {}).get("resourceType"))
         key = f"{kind}/{row.id}"
@@ -79,9 +82,35 @@ class Patients:
 
     def load(self, items: Iterable[Item]) -> None:
         """Writes a batch, contact points included. Call inside a transaction."""
-        found = {row.id: (item, row) for item, row in read_all(items, people.patient, self.summary).values()}
-        if not found:
-            return
+        items = list(items)
+        refused: list[Item] = []
+        read = read_all([i for i in items if not i.deleted], people.patient, self.summary, refused)
+        found = {row.id: (item, row) for item, row in read.values()}
+        if found:
+            self._write(found)
+        self._end(i for i in refused if _id(i) not in found)
+        last = {_id(i): i for i in items}
+        deleted = [i for i in items if i.deleted]
+        ended = [i for i in deleted if last[_id(i)] is i]  # else it has come back since
+        self._end(ended)
+        if len(deleted) > len(ended):
+            self.summary.count("Patient", "unchanged", len(deleted) - len(ended))
+
+    def _end(self, items: Iterable[Item]) -> None:
+        """A deletion ends a record, and what cannot be stored may tell all the same that it has ended, or a death."""
+        for item in items:
+            told = item.resource or {}
+            if not ID.match(_id(item)):
+                continue
+            changes: dict[str, Any] = {"deceased": True} if people.death(told)[0] else {}
+            if item.deleted or people.truth(told, "active")[0] is False:
+                changes["active"] = False
+            ended = Patient.objects.filter(source=self.source.name, fhir_id=_id(item)[:64])
+            known = changes and ended.update(digest=0, **changes)
+            if item.deleted:
+                self.summary.count("Patient", "deleted" if known else "unchanged")
+
+    def _write(self, found: dict[str, tuple[Item, PatientRow]]) -> None:
         stored = self._stored(found)
         digests = {key: digest_of(_plain(row)) for key, (_, row) in found.items()}
         changed = [key for key in found if key not in stored or stored[key].digest != digests[key]]
@@ -157,6 +186,10 @@ class Patients:
             bulk.moment(clock.machine_now()),
             self.clinic.pk if self.clinic else None, "sms", 0, False, False, False,
         )  # fmt: skip
+
+
+def _id(item: Item) -> str:
+    return str((item.resource or {}).get("id"))
 
 
 def _plain(row: PatientRow) -> list[Any]:

@@ -237,6 +237,32 @@ class PatientTests(TestCase):
         import_resources([patient(gender="male")])
         self.assertEqual(str(Patient.objects.get().deceased_on), "2020-01-02")
 
+    def test_a_patient_the_record_has_deleted_is_inactive_until_it_has_them_again(self):
+        entry = {"request": {"method": "DELETE", "url": "Patient/p"}}
+        gone = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        import_resources([patient("p"), patient("q")])
+        summary = import_resources([patient("p", gender="male"), gone])
+        self.assertEqual(summary.counts["Patient"]["deleted"], 1)
+        self.assertEqual(list(Patient.objects.filter(active=True).values_list("fhir_id", flat=True)), ["q"])
+        import_resources([gone, patient("p", gender="male")])
+        self.assertTrue(Patient.objects.get(fhir_id="p").active)
+
+    def test_an_end_told_in_a_resource_that_cannot_be_stored_counts(self):
+        import_resources([patient("dead"), patient("gone"), patient("p")])
+        bad = {"birthDate": "15/06/1965"}
+        summary = import_resources(
+            [
+                patient("dead", deceasedBoolean=True, **bad),
+                patient("gone", active=False, **bad),
+                patient("p", **bad),
+            ]
+        )
+        self.assertEqual(summary.rejected, 3)
+        found = Patient.objects.values_list("fhir_id", "deceased", "active").order_by("fhir_id")
+        self.assertEqual(list(found), [("dead", True, True), ("gone", False, False), ("p", False, True)])
+        import_resources([patient("gone")])
+        self.assertTrue(Patient.objects.get(fhir_id="gone").active)
+
     def test_a_death_not_quite_well_formed_is_a_death_and_is_noted(self):
         import_resources([patient()])
         summary = import_resources([patient(deceasedDateTime="unknown")])

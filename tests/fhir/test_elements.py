@@ -17,6 +17,10 @@ from engage.fhir.problems import BadResource
             {"reference": "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|999", "display": "Dr. A"},
             Reference("Practitioner", identifier="http://hl7.org/fhir/sid/us-npi|999", display="Dr. A"),
         ),
+        (
+            {"reference": "Patient?identifier=s|a%00b%01"},
+            Reference("Patient", identifier="s|ab"),
+        ),
         ({"identifier": {"system": "s", "value": "v"}}, Reference("Patient", identifier="s|v")),
         ({"display": "somebody"}, elements.NOBODY),
         ({"reference": 7}, elements.NOBODY),

@@ -171,7 +171,9 @@ def _written(written: str, kind: str, shown: str) -> Reference:
     if "?" in written:
         path, _, query = written.partition("?")
         named = next((q[11:] for q in query.split("&") if q.startswith("identifier=")), "")
-        return Reference(path.rsplit("/", 1)[-1] or kind, identifier=words(unquote(named), 241), display=shown)
+        return Reference(
+            path.rsplit("/", 1)[-1] or kind, identifier=words(unquote(named), 241), display=shown
+        )
     if written.startswith(("urn:uuid:", "urn:oid:")):
         return Reference(kind, written.rsplit(":", 1)[-1], display=shown)
     parts = written.split("/_history/")[0].rstrip("/").split("/")

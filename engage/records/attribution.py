@@ -85,23 +85,26 @@ class Attribution:
     def apply(self) -> None:
         """Looks at everybody who waits, whichever run wrote it down, and forgets those of whom nothing is missing."""
         for batch in _batches(self.source):
-            done, changed = [], []
+            done: list[int] = []
+            kept: list[int] = []
+            changed: list[Patient] = []
             for waiting in batch:
                 patient = waiting.patient
                 before = patient.clinic_id, patient.pcp_id
-                if self._resolve(patient, *waiting.named):
-                    done.append(waiting.pk)
+                (done if self._resolve(waiting, *waiting.named) else kept).append(waiting.pk)
                 if before != (patient.clinic_id, patient.pcp_id):
                     changed.append(patient)
             Patient.objects.bulk_update(changed, ["clinic", "pcp"], batch_size=500)
             Unattributed.objects.filter(pk__in=done).delete()
+            Unattributed.objects.filter(pk__in=kept, looked_up=False).update(looked_up=True)
 
-    def _resolve(self, patient: Patient, organization: Any, doctors: Any) -> bool:
+    def _resolve(self, waiting: Unattributed, organization: Any, doctors: Any) -> bool:
         """Gives a patient doctor and clinic; whether the doctor has come in, if one is named."""
+        patient = waiting.patient
         named = [self._doctor(Reference(*d)) for d in doctors]
         patient.pcp_id = next((doctor for doctor, _ in named if doctor), patient.pcp_id)
         clinic = self._clinic_of(Reference(*organization)) or next((c for _, c in named if c), None)
-        if clinic and not self.clinic:
+        if clinic and not self.clinic and not (waiting.looked_up and patient.clinic_id):
             patient.clinic_id = clinic
         return any(doctor for doctor, _ in named) or all(d[0] == "Organization" for d in doctors)
 
@@ -133,9 +136,8 @@ def by_latest_visit(source: Source) -> None:
 
 
 def _batches(source: Source, size: int = 1000) -> Iterator[list[Unattributed]]:
-    waiting = (
-        Unattributed.objects.filter(patient__source=source.name).select_related("patient").order_by("pk")
-    )
+    everybody = Unattributed.objects.filter(patient__source=source.name).select_related("patient")
+    waiting = everybody.only("named", "looked_up", "patient__clinic", "patient__pcp").order_by("pk")
     last = 0
     while batch := list(waiting.filter(pk__gt=last)[:size]):
         yield batch

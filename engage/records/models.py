@@ -301,6 +301,9 @@ class Unattributed(models.Model):
 
     patient = models.OneToOneField(Patient, primary_key=True, on_delete=models.CASCADE, related_name="+")
     named = models.JSONField()  # [organization, [doctor, …]], each a Reference
+    looked_up = models.BooleanField(
+        default=False
+    )  # the clinic has been decided on; it waits for the doctor only
 
 
 class Change(models.Model):

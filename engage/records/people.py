@@ -157,11 +157,11 @@ class Patients:
             Patient.objects.filter(pk__in=others).update(clinic=self.clinic)
         names = {k: row for k, (_, row) in found.items() if row.organization.type or row.practitioners}
         rows = [
-            (stored[k].pk, orjson.dumps([row.organization, row.practitioners], default=tuple).decode())
+            (stored[k].pk, orjson.dumps([row.organization, row.practitioners], default=tuple).decode(), False)
             for k, row in names.items()
             if k in changed or stored[k].clinic is None
         ]
-        bulk.upsert("records_unattributed", ("patient_id", "named"), ("patient_id",), rows)
+        bulk.upsert("records_unattributed", ("patient_id", "named", "looked_up"), ("patient_id",), rows)
         silent = [stored[k].pk for k in changed - names.keys()]
         Unattributed.objects.filter(pk__in=silent).delete()
 

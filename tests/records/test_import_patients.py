@@ -392,6 +392,13 @@ class ClinicTests(TestCase):
         self.load(role, {"resourceType": "Practitioner", "id": "d", "name": [{"family": "Ito"}]})
         self.assertEqual(self.clinic_of(), "harbor")
 
+    def test_who_waits_for_a_doctor_stays_in_the_clinic_decided_on(self):
+        gone = [{"reference": "Practitioner/gone"}]
+        who = patient(managingOrganization={"reference": "Organization/h"}, generalPractitioner=gone)
+        self.load(who, clinic=self.mesa)
+        self.load(patient("q"))
+        self.assertEqual(self.clinic_of(), "mesa")
+
     def test_a_killed_import_is_made_good_by_the_next(self):
         ours = {"managingOrganization": {"reference": "Organization/h"}}
         theirs = {"managingOrganization": {"reference": "Location/m"}}

@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('patient', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='patients.patient')),
                 ('named', models.JSONField()),
+                ('looked_up', models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(

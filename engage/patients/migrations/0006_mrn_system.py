@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0004_covering_index'),
+        ('patients', '0005_same_number'),
     ]
 
     operations = [

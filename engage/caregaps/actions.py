@@ -87,7 +87,10 @@ def check_evidence(gap: CareGap, what: str, done_on: date, precision: str) -> No
 
 
 def withdraw_closure(closure: Closure, by: User) -> None:
-    """Takes a closure back; the gap is open again unless another closure still stands. The next run looks afresh."""
+    """Takes a closure back; the gap is open again unless another closure still stands. The next run looks afresh.
+
+    A gap of another year stays closed where a later year has a row of its own: that one speaks for the patient.
+    """
     with transaction.atomic():
         row = CareGap.objects.select_for_update().get(pk=closure.gap_id)
         changes.note([row.patient_id])
@@ -96,10 +99,16 @@ def withdraw_closure(closure: Closure, by: User) -> None:
             closure.save(update_fields=["withdrawn_at"])
             record(by, "gap.reopen", row, clinic_id=row.patient.clinic_id, closure=closure.pk)
         stands = row.closures.filter(withdrawn_at=None).exists()
-        if row.closed_by == CareGap.ClosedBy.STAFF and not stands:
+        if row.closed_by == CareGap.ClosedBy.STAFF and not stands and not superseded(row):
             row.status, row.closed_by, row.closed_on = Status.OPEN, "", None
             row.evidence, row.evidence_key, row.changed_at = {}, "", clock.machine_now()
             row.save()
+
+
+def superseded(gap: CareGap) -> bool:
+    """Whether a later year has a row for the same."""
+    same = CareGap.objects.filter(patient=gap.patient_id, measure=gap.measure, group=gap.group)
+    return same.filter(period_start__gt=gap.period_start).exists()
 
 
 def defer(gap: CareGap, until: date, why: str, by: User) -> None:

@@ -19,6 +19,7 @@ from engage.caregaps.measure import Measure
 from engage.caregaps.measures import MEASURES, NIGHTLY
 from engage.caregaps.models import CareGap, GapRun
 from engage.caregaps.parts import Found, Progress, parts
+from engage.caregaps.period import Period
 from engage.caregaps.rolls import joined, over_everybody
 from engage.caregaps.tallies import Cells, write_tallies
 from engage.caregaps.writing import BY, Written
@@ -55,8 +56,9 @@ def find_gaps(
 
     Looks only at those for whom something changed since the last run, where that gives the same (see basis); at everybody
     with `full`, or when it must, which `run.note` explains. The run is STOPPED, with nothing written, when too much
-    would change since the last completed run of this year's rules and `accept` is False. A measure whose value set is
-    missing is named in `run.note`; the others go on.
+    would change since the last completed run of this year's rules, or the day is of another year than the gaps there
+    are and than today, and `accept` is False. A measure whose value set is missing is named in `run.note`; the others
+    go on.
     Raises AlreadyRunning, UnknownMeasure.
     """
     as_of = as_of or clock.today()
@@ -148,6 +150,9 @@ def base(run: GapRun, chosen: list[Measure], as_of: date, *, full: bool, all_of_
 
 
 def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say: Progress) -> None:
+    if not accept and (wrong_year := another_year(run.as_of)):
+        stop(run, wrong_year)
+        return
     weigh = not accept and was_completed(run)
     with parts(run, chosen, basis, weigh=weigh, say=say) as sides:
         moves = moves_to_come(run.as_of, basis)  # meanwhile
@@ -206,12 +211,33 @@ def was_completed(run: GapRun) -> bool:
     return runs.exists()
 
 
+def another_year(as_of: date) -> str:
+    """A sentence when a run would take gaps out of the year they belong to; "" otherwise.
+
+    Today's year takes them all: only a day of another year can be wrong.
+    """
+    asked, now = Period.of(as_of).start, Period.of(clock.today()).start
+    if asked == now:
+        return ""
+    theirs = CareGap.objects.exclude(period_start=asked)
+    if asked < now:
+        theirs = theirs.filter(period_start__gt=asked)  # earlier ones move on, as they did then
+    year = theirs.values_list("period_start__year", flat=True).first()
+    if year is None:
+        return ""
+    return (
+        f"Stopped: there are care gaps of {year}, and a run as of {as_of:%-d %b %Y} would take them to {asked.year}."
+        " Leave out --as-of; if this is right, run find_gaps --accept."
+    )
+
+
 def stop_reason(changes: int, measures: Collection[str]) -> str:
     """A sentence when too much would change since the last completed run of this year; "" otherwise."""
     if changes <= FEW:
         return ""
     live = (CareGap.Status.OPEN, CareGap.Status.DEFERRED)
-    open_now = CareGap.objects.filter(measure__in=measures, status__in=live).count()
+    rows = CareGap.objects.filter(measure__in=measures, status__in=live)
+    open_now = rows.values("measure", "group", "patient").distinct().count()  # of whatever year
     share = changes / max(open_now, 1)
     if share <= CHANGE_LIMIT:
         return ""

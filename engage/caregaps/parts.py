@@ -19,7 +19,7 @@ from engage.caregaps.rolls import Whole
 from engage.caregaps.sorting import Sorted
 from engage.caregaps.tallies import Cells, patients_in_cells
 from engage.caregaps.vocabulary import MissingValueSet
-from engage.caregaps.writing import Writer, Written, of_earlier_periods
+from engage.caregaps.writing import Writer, Written, groups_of_other_periods
 from engage.lib import bulk
 from engage.lib.fork import Forked, Inline
 from engage.patients.models import Patient
@@ -97,8 +97,8 @@ def look(
         living,
         sum(group.turnover() for group in groups if weigh),
     )
-    earlier = of_earlier_periods(question)
-    written = [write(run, group, earlier, say) for group in groups]
+    elsewhere = groups_of_other_periods(question)
+    written = [write(run, group, elsewhere, say) for group in groups]
     say("Looking for patients nobody can reach…")
     settle_reachability(question)
     yield sum(written, Written())
@@ -137,10 +137,10 @@ def sort(
     return groups, refused, len(everyone)
 
 
-def write(run: GapRun, group: Sorted, earlier: set[tuple[str, int]], say: Progress) -> Written:
+def write(run: GapRun, group: Sorted, elsewhere: set[tuple[str, int]], say: Progress) -> Written:
     """What changed of one group, in small transactions."""
     writer = Writer(group, run)
-    if (group.measure.id, group.group.number) in earlier:
+    if (group.measure.id, group.group.number) in elsewhere:
         writer.carry_over()
     for _ in writer.write(group.changes()):
         say(f"{group.measure.id}: {writer.done.written:,} rows written")

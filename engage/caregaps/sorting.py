@@ -22,6 +22,8 @@ Row = TypeVar("Row", bound=Model)
 LEAF_BITS = 8  # which leaf a mark came from: a child's vaccines are some fifty
 BY_PERIOD, BY_RECENT = "op", "or"  # kinds of evidence of an open gap: which rule let the patient in
 CLOSED_BY = {by[0]: by for by in ClosedBy.values}
+LEFT = f"c{ClosedBy.LEFT[0]}"  # the kind of evidence of one whom the measure includes no more
+UNDER_WAY = (Status.OPEN, Status.DEFERRED, Status.EXCLUDED)  # what the next night looks at again
 
 
 class Change(NamedTuple):
@@ -200,8 +202,9 @@ class Sorted:
         return BitMap(rows.values_list("patient_id", flat=True))
 
     def turnover(self) -> int:
-        """Gaps that would open or close."""
-        live = self.rows().filter(status__in=(Status.OPEN, Status.DEFERRED))
+        """Gaps that would open or close; one of another period comes into this one."""
+        mine = CareGap.objects.filter(measure=self.measure.id, group=self.group.number)
+        live = among(mine.filter(status__in=(Status.OPEN, Status.DEFERRED)), self.question)
         return len(self.open ^ BitMap(live.values_list("patient_id", flat=True)))
 
 

@@ -17,14 +17,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from engage.audit.models import AuditEvent, event
 from engage.caregaps.algebra import Question
 from engage.caregaps.models import CareGap, GapRun
-from engage.caregaps.sorting import Change, Sorted, among, event_of, without_event
+from engage.caregaps.sorting import LEFT, UNDER_WAY, Change, Sorted, among, event_of, key_of, without_event
 from engage.lib import bulk, clock
 from engage.messaging.actions import suppress_about
 from engage.worklist.actions import close_about
 from engage.worklist.models import Outcome
 
 BY = "system:find_gaps"
-Status = CareGap.Status
+Status, ClosedBy = CareGap.Status, CareGap.ClosedBy
 LIVE = (Status.OPEN, Status.DEFERRED)
 NEW_ROWS, CHANGED_ROWS = 20_000, 1_000
 TABLE = "caregaps_caregap"
@@ -89,17 +89,22 @@ class Writer:
             yield self.insert(part)
 
     def carry_over(self) -> None:
-        """A new period: what is open, put off or excluded moves on with it, and keeps its messages and tasks."""
+        """What another period left open, put off or excluded comes into this one, and keeps its messages and tasks.
+
+        Where this period has a row of its own already, or a later row comes along, it ends: nobody would look at it again.
+        """
         group, start = self.group, self.group.question.period.start
         mine = {"measure": group.measure.id, "group": group.group.number}
-        live = among(CareGap.objects.filter(**mine, **earlier_than(start)), group.question)
-        there = CareGap.objects.filter(**mine, period_start=start, patient=OuterRef("patient"))
+        strays = of_other_periods(group.question).filter(**mine)
+        same = CareGap.objects.filter(**mine, patient=OuterRef("patient"))
+        later = same.filter(status__in=UNDER_WAY, period_start__gt=OuterRef("period_start"))
         with transaction.atomic():
-            moved = live.exclude(Exists(there)).update(
+            moving = strays.exclude(Exists(same.filter(period_start=start))).exclude(Exists(later))
+            count = moving.update(
                 period_start=start, rules=group.rules.version, changed_at=clock.machine_now()
             )
-            self.run.beat(moved)
-        self.done.written += moved
+            self.run.beat(count)
+        self.done += Written(written=count) + leave(strays, self.run)
 
     # --- new rows -----------------------------------------------------------------------------------------
     def insert(self, changes: list[Change]) -> int:
@@ -124,7 +129,8 @@ class Writer:
             bulk.write_many(UPDATE, [self.rewritten(gap, change) for gap, change in mine])
             for _, change in mine:
                 self.count(change)
-            self.end([(gap, c) for gap, c in mine if c.was in LIVE and c.status not in LIVE])
+            ended = [(gap, c) for gap, c in mine if c.was in LIVE and c.status not in LIVE]
+            end([(gap, c.status, c.closed_by) for gap, c in ended], self.run)
             self.run.beat(len(mine))
         self.done.written += len(mine)
         return len(mine)
@@ -160,20 +166,6 @@ class Writer:
         self.done.opened += change.status == Status.OPEN
         self.done.closed += change.status == Status.CLOSED
         self.done.excluded += change.status == Status.EXCLUDED
-
-    def end(self, ended: list[tuple[CareGap, Change]]) -> None:
-        """What was under way because of these gaps stops."""
-        for status, why in WHY.items():
-            keys = [gap.about for gap, change in ended if change.status == status]
-            if keys:
-                suppress_about(keys, why)
-                close_about(keys, Outcome.BY_SYSTEM, why, by=BY)
-        AuditEvent.objects.bulk_create(
-            event(
-                BY, f"gap.{change.status}", gap, run=self.run.pk, closed_by=change.closed_by, was=change.was
-            )
-            for gap, change in ended
-        )
 
     # --- evidence ------------------------------------------------------------------------------------------
     def told(self, change: Change) -> tuple[Any, str, int | None]:
@@ -216,15 +208,46 @@ class Writer:
             self.born = dict(bulk.select(sql, [bulk.listed(live)]))
 
 
-def earlier_than(start: date) -> dict[str, Any]:
-    """The rows that move on with a period that begins then."""
-    return {"period_start__lt": start, "status__in": (*LIVE, Status.EXCLUDED)}
+# --- rows of which no group's changes speak -------------------------------------------------------------------------
+def of_other_periods(question: Question) -> QuerySet[CareGap]:
+    """Rows under way that belong to another period than the one asked about."""
+    rows = CareGap.objects.filter(status__in=UNDER_WAY).exclude(period_start=question.period.start)
+    return among(rows, question)
 
 
-def of_earlier_periods(question: Question) -> set[tuple[str, int]]:
-    """(measure, group) of which rows may have to move on: asked once for all, for it reads every gap of the patients."""
-    rows = among(CareGap.objects.filter(**earlier_than(question.period.start)), question)
-    return set(rows.values_list("measure", "group").distinct())
+def groups_of_other_periods(question: Question) -> set[tuple[str, int]]:
+    """(measure, group) of those rows: asked once for all, for it reads every gap of the patients."""
+    return set(of_other_periods(question).values_list("measure", "group").distinct())
+
+
+def leave(rows: QuerySet[CareGap], run: GapRun) -> Written:
+    """Closes these rows: they are of nobody whom a measure still includes, or of a period that is over."""
+    done = Written()
+    for part in batches(list(rows.values_list("pk", flat=True)), CHANGED_ROWS):
+        with transaction.atomic():
+            held = CareGap.objects.select_for_update(of=("self",)).filter(pk__in=part, status__in=UNDER_WAY)
+            gaps = list(held.defer("evidence"))
+            CareGap.objects.filter(pk__in=[gap.pk for gap in gaps]).update(
+                status=Status.CLOSED, closed_by=ClosedBy.LEFT, closed_on=run.as_of, deferred_until=None,
+                evidence={"closed": ClosedBy.LEFT}, evidence_key=key_of(LEFT, 0), last_event=None,
+                changed_at=clock.machine_now(),
+            )  # fmt: skip
+            end([(gap, Status.CLOSED, ClosedBy.LEFT) for gap in gaps if gap.status in LIVE], run)
+            run.beat(len(gaps))
+        done += Written(closed=len(gaps), written=len(gaps))
+    return done
+
+
+def end(ended: list[tuple[CareGap, str, str]], run: GapRun) -> None:
+    """What was under way because of these gaps stops: (the gap as it was, its status now, closed by)."""
+    for status, why in WHY.items():
+        keys = [gap.about for gap, now, _ in ended if now == status]
+        if keys:
+            suppress_about(keys, why)
+            close_about(keys, Outcome.BY_SYSTEM, why, by=BY)
+    AuditEvent.objects.bulk_create(
+        event(BY, f"gap.{now}", gap, run=run.pk, closed_by=by, was=gap.status) for gap, now, by in ended
+    )
 
 
 def is_as_read(gap: CareGap | None, change: Change) -> bool:

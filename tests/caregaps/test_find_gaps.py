@@ -27,10 +27,16 @@ from engage.records.models import Event, ValueSet
 from engage.worklist.actions import open_task
 from engage.worklist.models import Reason, Task
 from tests.base import NOON, CastTestCase, CastTransactionTestCase
-from tests.caregaps.charts import CPT, condition, lab, procedure, visit
+from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, lab, procedure, visit
 
 TODAY = NOON.date()  # 4 March 2026
 LAST_YEAR, THIS_YEAR = "2025-03-10T15:00:00-05:00", "2026-02-02T15:00:00-05:00"
+
+
+def next_year(**how) -> GapRun:
+    """A night of 2 January 2027."""
+    with override_settings(NOW=datetime(2027, 1, 2, 17, tzinfo=UTC)):
+        return find_gaps(**how)
 
 
 class Charts:
@@ -206,7 +212,7 @@ class SecondNights(Charts, CastTestCase):
     def test_a_new_year_carries_the_open_gap_on(self):
         gap = self.gap()
         message = message_actions.queue(body="Hello", key="k1", patient=self.patient, about=gap.about)
-        find_gaps(as_of=date(2027, 1, 2))
+        next_year()
         message.refresh_from_db()
         moved = self.gap()
         assert (moved.pk, moved.period_start, moved.status) == (gap.pk, date(2027, 1, 1), "open")
@@ -217,9 +223,112 @@ class SecondNights(Charts, CastTestCase):
         self.add(lab("12503-9", "2026-03-01"))
         find_gaps()
         assert self.gap().status == "closed"
-        find_gaps(as_of=date(2027, 1, 2), measures=["CMS130"])
+        next_year(measures=["CMS130"])
         rows = CareGap.objects.filter(measure="CMS130").order_by("period_start")
         assert [(r.period_start.year, r.status) for r in rows] == [(2026, "closed"), (2027, "open")]
+
+
+class AnotherYear(Charts, CastTestCase):
+    """One live row for each patient and group, in the year of the last run, whichever ran before."""
+
+    def setUp(self):
+        self.add(visit(LAST_YEAR), visit(THIS_YEAR))
+
+    def live(self) -> list[tuple[str, int]]:
+        rows = CareGap.objects.filter(status__in=("open", "deferred", "excluded")).order_by("measure")
+        return [(gap.measure, gap.period_start.year) for gap in rows]
+
+    def test_a_day_of_another_year_stops_where_there_are_gaps_of_this_one(self):
+        find_gaps()
+        before = list(CareGap.objects.order_by("pk").values())
+        for day in (date(2025, 6, 1), date(2027, 1, 15)):
+            run = find_gaps(as_of=day)
+            assert run.state == "stopped" and "care gaps of 2026" in run.note, run.note
+        with pytest.raises(CommandError, match="would take them to 2025") as stopped:
+            call_command("find_gaps", "--as-of", "2025-06-01")
+        assert stopped.value.returncode == 3
+        assert list(CareGap.objects.order_by("pk").values()) == before
+        assert find_gaps(as_of=date(2026, 12, 31)).state == "completed"
+
+    def test_a_history_runs_year_after_year(self):
+        self.add(visit("2024-03-10T15:00:00-05:00"))
+        for day in (date(2024, 6, 1), date(2025, 6, 1), None):
+            assert find_gaps(as_of=day).state == "completed"
+        assert self.live() == [("CMS125", 2026), ("CMS130", 2026)]
+
+    def test_the_next_night_takes_them_back_from_any_year(self):
+        for day in (date(2027, 1, 15), date(2025, 6, 1)):
+            find_gaps()
+            gap, now = self.gap(), self.live()
+            find_gaps(as_of=day, accept=True)
+            assert self.live() == [("CMS125", day.year), ("CMS130", day.year)]
+            run = find_gaps(scheduled=True)
+            assert run.state == "completed" and self.live() == now
+            assert self.gap() == gap and find_gaps().written == 0
+
+    def test_many_moved_are_not_many_opened(self):
+        for n in range(60):
+            self.add(visit(THIS_YEAR), patient=self.make_patient(f"N{n}", "Many"))
+        find_gaps()
+        find_gaps(as_of=date(2027, 1, 15), accept=True)
+        assert find_gaps(scheduled=True).state == "completed"
+        assert len(self.live()) == 122
+
+    def test_a_row_beside_this_years_ends_with_what_is_under_way(self):
+        find_gaps()
+        gap = self.gap()
+        self.close(gap)
+        gap.pk, gap.period_start, gap.status = None, date(2025, 1, 1), "open"  # as --as-of once left it
+        gap.save(force_insert=True)
+        task = self.task(gap)
+        message = message_actions.queue(body="Hello", key="k1", patient=self.patient, about=gap.about)
+        run = find_gaps(full=True)
+        for row in (gap, task, message):
+            row.refresh_from_db()
+        assert (gap.status, gap.closed_by, gap.evidence, run.closed) == (
+            "closed",
+            "left",
+            {"closed": "left"},
+            1,
+        )
+        assert (task.state, message.state) == ("done", Message.State.SUPPRESSED)
+        assert AuditEvent.objects.filter(action="gap.closed", subject_id=str(gap.pk)).count() == 1
+        assert find_gaps(full=True).written == 0
+
+    def test_a_closure_of_last_year_withdrawn_opens_nothing_beside_this_years(self):
+        self.add(condition("I10", "2020-01-01", ICD10))
+        with override_settings(NOW=datetime(2025, 6, 1, 17, tzinfo=UTC)):
+            find_gaps(measures=["CMS165"])
+            closure = self.close(self.gap("CMS165"), "blood_pressure", date(2025, 5, 1), "day")
+        find_gaps(measures=["CMS165"])
+        actions.withdraw_closure(closure, self.coordinator)
+        assert self.live() == [("CMS165", 2026)]
+        closure.refresh_from_db()
+        assert closure.withdrawn_at
+
+    def test_of_two_old_rows_the_later_moves_on(self):
+        with override_settings(NOW=datetime(2025, 6, 1, 17, tzinfo=UTC)):
+            find_gaps(measures=["CMS130"])
+        gap = self.gap()
+        kept = gap.pk
+        gap.pk, gap.period_start = None, date(2024, 1, 1)
+        gap.save(force_insert=True)
+        find_gaps()
+        rows = CareGap.objects.filter(measure="CMS130").order_by("period_start")
+        assert [(row.pk, row.period_start.year, row.status) for row in rows] == [
+            (gap.pk, 2024, "closed"),
+            (kept, 2026, "open"),
+        ]
+
+    def task(self, gap: CareGap) -> Task:
+        return open_task(
+            reason=Reason.CALL,
+            summary="Call",
+            about=gap.about,
+            due_at=clock.now(),
+            clinic=self.clinic,
+            patient=self.patient,
+        )
 
 
 class ByStaff(Charts, CastTestCase):
@@ -236,7 +345,7 @@ class ByStaff(Charts, CastTestCase):
         self.close(self.gap(), done_on=date(2017, 3, 1))
         find_gaps(as_of=date(2026, 12, 30))
         assert self.gap().status == "closed"
-        find_gaps(as_of=date(2027, 1, 2), measures=["CMS130"])
+        next_year(measures=["CMS130"])
         assert [g.status for g in CareGap.objects.filter(measure="CMS130").order_by("period_start")] == [
             "closed",
             "open",
@@ -244,7 +353,7 @@ class ByStaff(Charts, CastTestCase):
 
     def test_a_closure_still_good_next_year_opens_nothing(self):
         self.close(self.gap(), done_on=date(2020, 3, 1))
-        find_gaps(as_of=date(2027, 1, 2), measures=["CMS130"])
+        next_year(measures=["CMS130"])
         assert CareGap.objects.filter(measure="CMS130").count() == 1
 
     def test_withdrawn_it_is_open_at_once_and_stays_so(self):
@@ -270,8 +379,6 @@ class ByStaff(Charts, CastTestCase):
         assert not Closure.objects.exists() and self.gap().status == "open"
 
     def test_a_later_reading_overrules_what_staff_recorded(self):
-        from tests.caregaps.charts import ICD10, blood_pressure
-
         self.add(condition("I10", "2019-01-01", ICD10))
         find_gaps()
         self.close(self.gap("CMS165"), "blood_pressure", date(2026, 2, 20), "day")

@@ -62,6 +62,17 @@ def on_rolls(run: GapRun) -> dict:
     return {key: {name: set(found) for name, found in sets.items()} for key, sets in rolls.read(run).items()}
 
 
+def live() -> list[tuple]:
+    """Who has a gap open or put off, in whatever period."""
+    rows = CareGap.objects.filter(status__in=("open", "deferred"))
+    return sorted(rows.values_list("measure", "group", "patient"))
+
+
+def on_the_list(run: GapRun) -> list[tuple]:
+    """Who has one as the run counted them."""
+    return sorted((*key, patient) for key, sets in rolls.read(run).items() for patient in sets["open"])
+
+
 class Nights(Charts, CastTestCase):
     """The second night and those after it."""
 
@@ -300,6 +311,7 @@ ACTS = st.one_of(
     st.tuples(st.sampled_from(["die", "live", "leave", "merge", "part", "unreachable", "reachable"]), WHO),
     st.tuples(st.sampled_from(["close", "withdraw"]), WHO),
     st.tuples(st.just("put off"), WHO, st.integers(1, 40)),
+    st.tuples(st.just("as of"), WHO, st.sampled_from([-400, -70, 70, 400])),
 )
 NIGHTS = st.lists(
     st.tuples(st.sampled_from([1, 1, 2, 3, 0, 6, 310]), st.lists(ACTS, max_size=6)), min_size=3, max_size=6
@@ -333,6 +345,7 @@ class AnyNights(Cast, HypothesisTestCase):
                     run = find_gaps(accept=True)
                     left, tasks = stored(), Task.objects.open().count()
                     mine = counted(run), on_rolls(run)
+                    assert live() == on_the_list(run)
                     with everybody_after_all() as full:
                         assert full.written == 0, f"{run.note or run.looked_at}; {full.summary}"
                         assert (stored(), Task.objects.open().count()) == (left, tasks)
@@ -368,6 +381,8 @@ class AnyNights(Cast, HypothesisTestCase):
             actions.withdraw_closure(closure, self.nurse)
         elif what == "put off" and gap:
             actions.defer(gap, day + timedelta(days=more[0]), "Later", self.nurse)
+        elif what == "as of":
+            find_gaps(as_of=day + timedelta(days=more[0]), accept=True)
         elif what == "unreachable":
             ContactPoint.objects.filter(patient=person).delete()
         elif what == "reachable":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engage.caregaps.facts import Facts
 
 EVENTS, PEOPLE = "records_event", "patients_patient"
+LIVING = "active AND NOT deceased AND merged_into_id IS NULL"  # who of PEOPLE has gaps at all
 Proof = tuple[int, "Facts"]  # the mark of a fact (facts.Mark) and the leaf that read it
 Span = tuple[int, int]  # patient ids from and to
 

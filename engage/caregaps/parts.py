@@ -8,7 +8,7 @@ from itertools import chain, pairwise, repeat
 
 from django.db import connection, connections
 
-from engage.caregaps.algebra import Question, Span
+from engage.caregaps.algebra import LIVING, Question, Span
 from engage.caregaps.asked import AMONG, EVENTS, PEOPLE
 from engage.caregaps.basis import Basis
 from engage.caregaps.measure import Measure
@@ -19,7 +19,7 @@ from engage.caregaps.rolls import Whole
 from engage.caregaps.sorting import Sorted
 from engage.caregaps.tallies import Cells, patients_in_cells
 from engage.caregaps.vocabulary import MissingValueSet
-from engage.caregaps.writing import Writer, Written, groups_of_other_periods
+from engage.caregaps.writing import Writer, Written, groups_of_other_periods, leave_who_is_gone
 from engage.lib import bulk
 from engage.lib.fork import Forked, Inline
 from engage.patients.models import Patient
@@ -99,6 +99,7 @@ def look(
     )
     elsewhere = groups_of_other_periods(question)
     written = [write(run, group, elsewhere, say) for group in groups]
+    written.append(leave_who_is_gone(question, run))
     say("Looking for patients nobody can reach…")
     settle_reachability(question)
     yield sum(written, Written())
@@ -117,7 +118,7 @@ def sort(
 ) -> tuple[list[Sorted], list[str], int]:
     """Every group of the measures as of the day, a sentence for each measure that cannot run, how many living there are."""
     strict = question.strictly()
-    living = f"SELECT id FROM {question.people} WHERE active AND NOT deceased AND merged_into_id IS NULL"  # noqa: S608
+    living = f"SELECT id FROM {question.people} WHERE {LIVING}"  # noqa: S608
     everyone = question.ids(living + question.only_patients("id"))
     groups: list[Sorted] = []
     refused: list[str] = []

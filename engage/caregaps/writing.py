@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.expressions import RawSQL
 
 from engage.audit.models import AuditEvent, event
-from engage.caregaps.algebra import Question
+from engage.caregaps.algebra import LIVING, Question
 from engage.caregaps.models import CareGap, GapRun
 from engage.caregaps.sorting import LEFT, UNDER_WAY, Change, Sorted, among, event_of, key_of, without_event
 from engage.lib import bulk, clock
@@ -218,6 +219,13 @@ def of_other_periods(question: Question) -> QuerySet[CareGap]:
 def groups_of_other_periods(question: Question) -> set[tuple[str, int]]:
     """(measure, group) of those rows: asked once for all, for it reads every gap of the patients."""
     return set(of_other_periods(question).values_list("measure", "group").distinct())
+
+
+def leave_who_is_gone(question: Question, run: GapRun) -> Written:
+    """A death ends every gap, also of a measure that the run left out or that nobody asks for any more."""
+    gone = f"SELECT id FROM {question.people} WHERE NOT ({LIVING})"  # noqa: S608
+    rows = CareGap.objects.filter(status__in=UNDER_WAY, patient__in=RawSQL(gone, []))  # noqa: S611
+    return leave(among(rows, question), run)
 
 
 def leave(rows: QuerySet[CareGap], run: GapRun) -> Written:

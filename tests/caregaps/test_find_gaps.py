@@ -197,6 +197,34 @@ class SecondNights(Charts, CastTestCase):
         assert self.gaps() == {"CMS125": "closed", "CMS130": "closed"}
         assert self.gap().closed_by == "left" and message.state == Message.State.SUPPRESSED
 
+    def test_death_also_closes_what_the_night_does_not_count(self):
+        gap, twin = self.gap(), self.make_patient("Ana", "Rivera-Ruiz")
+        for gone in ({"deceased": True}, {"active": False}, {"merged_into": twin}):
+            message = message_actions.queue(
+                body="Hello", key=str(gone), patient=self.patient, about=gap.about
+            )
+            Patient.objects.filter(pk=self.patient.pk).update(**gone)
+            with override_settings(NIGHTLY_MEASURES=("CMS125",)):
+                find_gaps()
+            gap.refresh_from_db()
+            message.refresh_from_db()
+            assert (gap.status, gap.closed_by, message.state) == ("closed", "left", Message.State.SUPPRESSED)
+            Patient.objects.update(deceased=False, active=True, merged_into=None)
+            find_gaps()
+            assert self.gap().status == "open"
+
+    def test_death_also_closes_what_was_left_out(self):
+        ValueSet.objects.filter(oid="2.16.840.1.113883.3.464.1003.108.12.1020").delete()
+        Patient.objects.filter(pk=self.patient.pk).update(deceased=True)
+        with mock.patch("engage.records.valuesets.ensure"):
+            assert "CMS130 was left out" in find_gaps().note
+        assert self.gaps() == {"CMS125": "closed", "CMS130": "closed"}
+
+    def test_a_measure_that_is_asked_for_no_more_leaves_its_gaps_as_they_are(self):
+        with override_settings(NIGHTLY_MEASURES=("CMS125",)):
+            find_gaps()
+        assert self.gaps() == {"CMS125": "open", "CMS130": "open"}
+
     def test_inactive_and_merged_patients_have_no_open_gaps(self):
         Patient.objects.filter(pk=self.patient.pk).update(active=False)
         find_gaps()

@@ -17,7 +17,7 @@ from engage.caregaps.basis import Basis, moves_to_come
 from engage.caregaps.basis import find as find_basis
 from engage.caregaps.measure import Measure
 from engage.caregaps.measures import MEASURES, NIGHTLY
-from engage.caregaps.models import CareGap, GapRun
+from engage.caregaps.models import CareGap, GapRun, MeasureTally
 from engage.caregaps.parts import Found, Progress, parts
 from engage.caregaps.period import Period
 from engage.caregaps.rolls import joined, over_everybody
@@ -153,7 +153,7 @@ def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say:
     if not accept and (wrong_year := another_year(run.as_of)):
         stop(run, wrong_year)
         return
-    weigh = not accept and was_completed(run)
+    weigh = set() if accept else counted_before(run, chosen, basis)
     with parts(run, chosen, basis, weigh=weigh, say=say) as sides:
         moves = moves_to_come(run.as_of, basis)  # meanwhile
         found = [side.result() for side in sides]
@@ -166,7 +166,8 @@ def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say:
         if not groups and refused:
             end(run, GapRun.State.FAILED, " ".join(refused))
             return
-        if too_much := stop_reason(sum(one.turnover for one in found), {one.measure for one in groups}):
+        weighed = weigh & {one.measure for one in groups}
+        if too_much := stop_reason(sum(one.turnover for one in found), weighed):
             stop(run, too_much)
             return
         for side in sides:
@@ -205,10 +206,14 @@ def count(run: GapRun, sides: list[Written]) -> None:
     run.written = written.written
 
 
-def was_completed(run: GapRun) -> bool:
-    """Whether a run by the same rules was completed this year: a first run may change everything."""
-    runs = GapRun.objects.filter(state=GapRun.State.COMPLETED, rules=run.rules, as_of__year=run.as_of.year)
-    return runs.exists()
+def counted_before(run: GapRun, chosen: list[Measure], basis: Basis) -> set[str]:
+    """The measures that a completed run by the same rules counted this year: the first of each may change everything."""
+    if basis.before is not None:
+        return {measure.id for measure in chosen}
+    runs = GapRun.objects.filter(state=GapRun.State.COMPLETED, as_of__year=run.as_of.year)
+    rows = MeasureTally.objects.filter(run__in=runs).values_list("measure", "run__rules").distinct()
+    counted = {(measure, version) for measure, versions in rows for version in versions.split(",")}
+    return {m.id for m in chosen if (m.id, m.rules(run.as_of.year).version) in counted}
 
 
 def another_year(as_of: date) -> str:
@@ -232,7 +237,7 @@ def another_year(as_of: date) -> str:
 
 
 def stop_reason(changes: int, measures: Collection[str]) -> str:
-    """A sentence when too much would change since the last completed run of this year; "" otherwise."""
+    """A sentence when too much would change of measures that were counted this year; "" otherwise."""
     if changes <= FEW:
         return ""
     live = (CareGap.Status.OPEN, CareGap.Status.DEFERRED)

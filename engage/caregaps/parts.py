@@ -1,7 +1,7 @@
 """The patients in parts: each is sorted, then written. Many are looked at side by side (docs/decisions/0014)."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
@@ -38,14 +38,14 @@ class Found:
     cells: Cells  # none when a few were looked at
     refused: list[str]  # a sentence for each measure that cannot run
     living: int
-    turnover: int  # gaps that would open or close
+    turnover: int  # gaps that would open or close, of the measures that are weighed
 
 
 @contextmanager
 def parts(
-    run: GapRun, chosen: Sequence[Measure], basis: Basis, *, weigh: bool, say: Progress
+    run: GapRun, chosen: Sequence[Measure], basis: Basis, *, weigh: Collection[str], say: Progress
 ) -> Iterator[list[Forked | Inline]]:
-    """Each gives Found (with its turnover if `weigh`), and when resumed Written."""
+    """Each gives Found (with the turnover of the measures to `weigh`), and when resumed Written."""
     spans = spans_of_everybody() if basis.patients is None else []
     if not spans:
         with Inline(look(run, chosen, question(run, basis), weigh, say)) as alone:
@@ -86,7 +86,7 @@ def question(run: GapRun, basis: Basis, span: Span | None = None) -> Question:
 
 
 def look(
-    run: GapRun, chosen: Sequence[Measure], question: Question, weigh: bool, say: Progress
+    run: GapRun, chosen: Sequence[Measure], question: Question, weigh: Collection[str], say: Progress
 ) -> Iterator[Found | Written]:
     """Sorts; when resumed, writes."""
     groups, refused, living = sort(run, chosen, question, say)
@@ -95,7 +95,7 @@ def look(
         {} if question.among else patients_in_cells(run.as_of, question.span),
         refused,
         living,
-        sum(group.turnover() for group in groups if weigh),
+        sum(group.turnover() for group in groups if group.measure.id in weigh),
     )
     elsewhere = groups_of_other_periods(question)
     written = [write(run, group, elsewhere, say) for group in groups]
@@ -106,7 +106,7 @@ def look(
 
 
 def look_apart(
-    run: GapRun, chosen: Sequence[Measure], question: Question, weigh: bool, say: Progress
+    run: GapRun, chosen: Sequence[Measure], question: Question, weigh: Collection[str], say: Progress
 ) -> Iterator[Found | Written]:
     """The same in a process with a connection of its own."""
     with bulk.reading_many():

@@ -488,6 +488,16 @@ class Stopping(Charts, CastTestCase):
         self.many()
         assert find_gaps().state == "completed"
 
+    def test_a_measure_that_is_new_never_stops_those_known_do(self):
+        self.many()
+        assert find_gaps(measures=["CMS125"]).opened == 60
+        run = find_gaps(scheduled=True)
+        assert (run.state, run.opened) == ("completed", 60), run.note
+        Event.objects.all().delete()
+        assert "120 gaps" in find_gaps(scheduled=True).note
+        with override_settings(NIGHTLY_MEASURES=("CMS125", "CMS165")):
+            assert "60 gaps would open or close, 100% of the 60 open now" in find_gaps(scheduled=True).note
+
     def test_too_much_change_stops_and_writes_nothing(self):
         find_gaps()
         self.many()

@@ -84,6 +84,11 @@ class Sorted:
     def met(self) -> BitMap:
         return self.counted.met
 
+    @cached_property
+    def shown(self) -> BitMap:
+        """Those whose record shows what is hoped for, whether the measure still includes them or not."""
+        return self.question.ask(getattr(self.group.numerator, "hoped", self.group.numerator))
+
     # --- evidence in short -------------------------------------------------------------------------------
     @cached_property
     def leaves(self) -> list[Facts]:
@@ -175,7 +180,9 @@ class Sorted:
 
     def change(self, patient: int, was: str, was_key: str) -> Change | None:
         status, closed_by = self.target(patient)
-        if status == was == Status.CLOSED:
+        if status == was == Status.CLOSED and not self.disproved(
+            patient, CLOSED_BY.get(was_key[1:2]), closed_by
+        ):
             return None  # how it was closed stays on record
         if was == Status.DEFERRED and status == Status.OPEN and patient in self.put_off:
             status = Status.DEFERRED
@@ -183,6 +190,12 @@ class Sorted:
         if status == was and key_of(*why) == was_key:
             return None
         return Change(patient, was, was_key, status, closed_by, *why)
+
+    def disproved(self, patient: int, closed_by: str | None, now: str) -> bool:
+        """Whether how a closed gap was closed is no longer true; what staff recorded stays as it was."""
+        if closed_by == ClosedBy.LEFT:
+            return now != ClosedBy.LEFT
+        return closed_by == ClosedBy.RECORD and now == ClosedBy.LEFT and patient not in self.shown
 
     def rows(self) -> QuerySet[CareGap]:
         """This period's stored rows of the patients asked about."""

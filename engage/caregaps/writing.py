@@ -151,13 +151,13 @@ class Writer:
         due, evidence, last = self.told(change)
         if change.status in (Status.CLOSED, Status.EXCLUDED):
             due = bulk.day(gap.due_since)  # since when it was due stays on record
-        opened, closed, by, until = gap.opened_on, gap.closed_on, gap.closed_by, gap.deferred_until
+        opened, closed, until = gap.opened_on, gap.closed_on, gap.deferred_until
         if change.status != change.was:
             closed = self.as_of if change.status == Status.CLOSED else None
-            by, until = change.closed_by, None
+            until = None
             if change.status == Status.OPEN and change.was != Status.DEFERRED:
                 opened = self.as_of
-        days = (bulk.day(opened), due, bulk.day(closed), str(by), bulk.day(until))
+        days = (bulk.day(opened), due, bulk.day(closed), str(change.closed_by), bulk.day(until))
         told = (evidence, last, change.key, self.moment)
         return (self.group.rules.version, str(change.status), *days, *told, gap.pk)
 

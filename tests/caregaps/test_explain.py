@@ -10,6 +10,7 @@ from engage.caregaps.explain import explain, sentence
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
 from engage.caregaps.words import Words, day_text, listed
+from engage.patients.models import Patient
 from engage.records.models import Event
 from tests.base import CastTestCase
 from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, observation, procedure, visit
@@ -82,6 +83,30 @@ class Explaining(Charts, CastTestCase):
         self.patient.save()
         find_gaps()
         assert sentence(self.gap()) == "The measure no longer includes this patient: the patient has died."
+
+    def test_back_with_the_test_done_it_says_so(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        Patient.objects.filter(pk=self.patient.pk).update(active=False)
+        find_gaps()
+        Patient.objects.filter(pk=self.patient.pk).update(active=True)
+        self.add(procedure("44388", "2024-05-03", CPT))
+        find_gaps()
+        assert sentence(self.gap()) == "The record shows colonoscopy on 3 May 2024."
+        assert find_gaps(full=True).written == 0
+
+    def test_a_fact_taken_back_of_one_who_left_is_told_no_more(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        self.add(procedure("44388", "2024-05-03", CPT))
+        find_gaps()
+        Patient.objects.filter(pk=self.patient.pk).update(deceased=True)
+        assert find_gaps().closed == 1  # of the mammogram
+        assert sentence(self.gap()) == "The record shows colonoscopy on 3 May 2024."  # it still does
+        Event.objects.filter(concept__codings__code="44388").delete()
+        find_gaps()
+        assert sentence(self.gap()) == "The measure no longer includes this patient: the patient has died."
+        assert (self.gap().closed_on, find_gaps(full=True).written) == (TODAY, 0)
 
     def test_explaining_one_patient_asks_little(self):
         """Its milliseconds are measured by tests.benchmarks.explain."""

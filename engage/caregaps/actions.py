@@ -1,17 +1,23 @@
 """What staff do to a gap: record that it is done, take that back, put it off. Only the gap itself; see campaigns.actions."""
 
+from contextlib import suppress
 from datetime import date
 
 from django.db import transaction
+from pyroaring import BitMap
 
 from engage.accounts.models import User
 from engage.audit.models import record
 from engage.caregaps.algebra import Question
 from engage.caregaps.measures import MEASURES
-from engage.caregaps.models import CareGap, Closure
+from engage.caregaps.models import CareGap, Closure, GapRun
 from engage.caregaps.period import Period
+from engage.caregaps.sorting import Sorted
+from engage.caregaps.vocabulary import MissingValueSet
+from engage.caregaps.writing import Writer
 from engage.lib import clock
 from engage.messaging.actions import suppress_about
+from engage.patients.models import Patient
 from engage.records import changes
 from engage.worklist.actions import close_about
 from engage.worklist.models import Outcome
@@ -87,7 +93,7 @@ def check_evidence(gap: CareGap, what: str, done_on: date, precision: str) -> No
 
 
 def withdraw_closure(closure: Closure, by: User) -> None:
-    """Takes a closure back; the gap is open again unless another closure still stands. The next run looks afresh.
+    """Takes a closure back; unless another one stands, the gap is what the record makes of it now: mostly open again.
 
     A gap of another year stays closed where a later year has a row of its own: that one speaks for the patient.
     """
@@ -102,7 +108,37 @@ def withdraw_closure(closure: Closure, by: User) -> None:
         if row.closed_by == CareGap.ClosedBy.STAFF and not stands and not superseded(row):
             row.status, row.closed_by, row.closed_on = Status.OPEN, "", None
             row.evidence, row.evidence_key, row.changed_at = {}, "", clock.machine_now()
+            row.period_start = max(row.period_start, year_of_the_nights())
             row.save()
+            sort_afresh(row)
+
+
+def sort_afresh(row: CareGap) -> None:
+    """What the next run will make of an open row. It stays as it is where the measure cannot be asked.
+
+    A living patient whom the measure no longer includes is left to the run: an undo brings back what was.
+    """
+    measure = MEASURES.get(row.measure)
+    rules = measure.rules(row.period_start.year) if measure else None
+    group = next((one for one in rules.groups if one.number == row.group), None) if rules else None
+    if measure is None or rules is None or group is None:
+        return
+    period = Period.of(row.period_start)
+    as_of = min(max(clock.today(), period.start), period.end)
+    question = Question.nightly(period, as_of, [row.patient_id])
+    living = Patient.objects.filter(pk=row.patient_id, active=True, deceased=False, merged_into=None)
+    everyone = BitMap(living.values_list("pk", flat=True))
+    with suppress(MissingValueSet):
+        found = Sorted(measure, rules, group, question, question.strictly(), everyone)
+        change = found.change(row.patient_id, row.status, row.evidence_key)
+        if change and (change.closed_by != CareGap.ClosedBy.LEFT or not everyone):
+            Writer(found, GapRun(as_of=as_of)).rewrite([(row, change)])
+
+
+def year_of_the_nights() -> date:
+    """The first day of the period that the last run was about."""
+    last = GapRun.objects.filter(state=GapRun.State.COMPLETED).order_by("-pk").values_list("as_of", flat=True)
+    return Period.of(last[0]).start if last else date.min
 
 
 def superseded(gap: CareGap) -> bool:

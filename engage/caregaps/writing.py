@@ -123,11 +123,10 @@ class Writer:
     # --- stored rows --------------------------------------------------------------------------------------
     def update(self, changes: list[Change]) -> int:
         """One transaction: the rows, the messages about them, the tasks about them, the audit."""
-        self.learn_births(changes)
         with transaction.atomic():
             gaps = {gap.patient_id: gap for gap in self.held(changes)}
             mine = [(gaps[c.patient], c) for c in changes if is_as_read(gaps.get(c.patient), c)]
-            bulk.write_many(UPDATE, [self.rewritten(gap, change) for gap, change in mine])
+            self.rewrite(mine)
             for _, change in mine:
                 self.count(change)
             ended = [(gap, c) for gap, c in mine if c.was in LIVE and c.status not in LIVE]
@@ -135,6 +134,11 @@ class Writer:
             self.run.beat(len(mine))
         self.done.written += len(mine)
         return len(mine)
+
+    def rewrite(self, held: list[tuple[CareGap, Change]]) -> None:
+        """The rows as they should be; the caller holds them."""
+        self.learn_births([change for _, change in held])
+        bulk.write_many(UPDATE, [self.rewritten(gap, change) for gap, change in held])
 
     def held(self, changes: list[Change]) -> QuerySet[CareGap]:
         """The stored rows, held until the end of the transaction."""

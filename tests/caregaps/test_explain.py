@@ -1,17 +1,19 @@
 """A gap explains itself in words, from the expressions and the record."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from engage.caregaps import actions
 from engage.caregaps.explain import explain, sentence
 from engage.caregaps.jobs import find_gaps
 from engage.caregaps.measures import MEASURES
+from engage.caregaps.models import CareGap
 from engage.caregaps.words import Words, day_text, listed
 from engage.patients.models import Patient
-from engage.records.models import Event
+from engage.records.models import Event, ValueSet
 from tests.base import CastTestCase
 from tests.caregaps.charts import CPT, ICD10, blood_pressure, condition, observation, procedure, visit
 from tests.caregaps.test_find_gaps import THIS_YEAR, TODAY, Charts
@@ -83,6 +85,50 @@ class Explaining(Charts, CastTestCase):
         self.patient.save()
         find_gaps()
         assert sentence(self.gap()) == "The measure no longer includes this patient: the patient has died."
+
+    def test_a_closure_withdrawn_the_record_speaks_again(self):
+        self.add(visit(THIS_YEAR), procedure("44388", "2012-05-03", CPT))
+        find_gaps()
+        before = explain(self.gap())
+        closure = self.close(self.gap())
+        actions.withdraw_closure(closure, self.coordinator)
+        assert explain(self.gap()) == before and before.sentence.startswith("Last colonoscopy 3 May 2012;")
+        assert find_gaps().written == 0
+
+    def test_a_closure_withdrawn_of_one_who_has_it_or_has_died(self):
+        self.add(visit(THIS_YEAR), procedure("44388", "2012-05-03", CPT))
+        find_gaps()
+        died = "The measure no longer includes this patient: the patient has died."
+        for what, told in (
+            (lambda: self.add(procedure("44388", "2024-05-03", CPT)), "The record shows colonoscopy on 3 May 2024."),
+            (lambda: Patient.objects.update(deceased=True), died),
+        ):  # fmt: skip
+            CareGap.objects.update(status="open", closed_by="")
+            closure = self.close(self.gap())
+            what()
+            find_gaps()
+            actions.withdraw_closure(closure, self.coordinator)
+            assert (self.gap().status, self.gap().closed_on, sentence(self.gap())) == ("closed", TODAY, told)
+            assert find_gaps().written == 0
+
+    def test_a_closure_of_last_year_withdrawn_is_of_this_year(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        closure = self.close(self.gap())
+        with override_settings(NOW=datetime(2027, 1, 20, 17, tzinfo=UTC)):
+            find_gaps(measures=["CMS130"])
+            assert self.gap().period_start == date(2026, 1, 1)
+            actions.withdraw_closure(closure, self.coordinator)
+            assert (self.gap().period_start, self.gap().status) == (date(2027, 1, 1), "open")
+            assert find_gaps(measures=["CMS130"]).written == 0
+
+    def test_a_closure_withdrawn_without_its_value_set_is_open(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        closure = self.close(self.gap())
+        ValueSet.objects.filter(oid="2.16.840.1.113883.3.464.1003.108.12.1020").delete()
+        actions.withdraw_closure(closure, self.coordinator)
+        assert self.gap().status == "open"
 
     def test_back_with_the_test_done_it_says_so(self):
         self.add(visit(THIS_YEAR))

@@ -136,7 +136,7 @@ class Nights(Charts, CastTestCase):
         closure = self.close(self.gap())
         assert self.night().looked_at == 1
         actions.withdraw_closure(closure, self.coordinator)
-        assert self.night().written == 1  # the evidence that was let go comes back
+        assert self.night().written == 0  # the record was asked at once
         actions.defer(self.gap(), TODAY + timedelta(days=2), "Asked to wait", self.nurse)
         assert self.night(TODAY + timedelta(days=1)).written == 0
         run = self.night(TODAY + timedelta(days=2))

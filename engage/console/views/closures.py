@@ -11,6 +11,13 @@ from engage.caregaps.models import CareGap, Closure
 from engage.console.access import CARE, StaffRequest, page, viewed
 from engage.console.forms import ClosureForm
 
+TAKEN_BACK = {
+    CareGap.Status.OPEN: "the gap is open again",
+    CareGap.Status.DEFERRED: "the gap is put off",
+    CareGap.Status.CLOSED: "the gap stays closed",
+    CareGap.Status.EXCLUDED: "the measure does not apply",
+}
+
 
 def came_from(request: StaffRequest, otherwise: str) -> str:
     """The page to go back to: `next` of the form when it is one of ours."""
@@ -45,7 +52,8 @@ def undo_closure(request: StaffRequest, pk: int) -> HttpResponse:
     gaps = CareGap.objects.visible_to(request.user)
     closure = get_object_or_404(Closure.objects.filter(gap__in=gaps).select_related("gap"), pk=pk)
     campaigns.reopen_gap(closure, by=request.user)
-    messages.success(request, "The closure is taken back: the gap is open again.")
+    closure.gap.refresh_from_db(fields=["status"])
+    messages.success(request, f"The closure is taken back: {TAKEN_BACK[CareGap.Status(closure.gap.status)]}.")
     return redirect(came_from(request, f"/patients/{closure.gap.patient_id}/"))
 
 

@@ -6,7 +6,7 @@ run keeps its cells: one that looks at a few reads anew those who came to anothe
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from dateutil.relativedelta import relativedelta
@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Span, within
-from engage.caregaps.models import CountedTogether, GapRun, MeasureTally, OpenTally
+from engage.caregaps.models import CareGap, CountedTogether, GapRun, MeasureTally, OpenTally
 from engage.caregaps.rolls import Whole
 from engage.lib import bulk
 from engage.patients.models import Patient
@@ -44,7 +44,9 @@ Cells = dict[Cell, BitMap]
 
 
 def write_tallies(run: GapRun, groups: list[Whole], cells: Cells) -> None:
-    """The run's counts; who has the open gaps is kept for the last run only."""
+    """The run's counts; who has the open gaps is kept for the last run only. What was put off counts as open nowhere."""
+    later = put_off()
+    groups = [replace(one, open=one.open - later[one.measure, one.group]) for one in groups]
     clinics: dict[int | None, BitMap] = defaultdict(BitMap)
     for cell, patients in cells.items():
         clinics[cell.clinic] |= patients
@@ -54,6 +56,15 @@ def write_tallies(run: GapRun, groups: list[Whole], cells: Cells) -> None:
     with transaction.atomic():
         OpenTally.objects.filter(measure__in={group.measure for group in groups}).delete()
         OpenTally.objects.bulk_create(row for group in groups for row in open_tallies(run, group, cells))
+
+
+def put_off() -> dict[tuple[str, int], BitMap]:
+    """(measure, group) → the patients whose gap was put off: a list of open gaps is without them."""
+    found: dict[tuple[str, int], BitMap] = defaultdict(BitMap)
+    rows = CareGap.objects.filter(status=CareGap.Status.DEFERRED, deferred_until__isnull=False)
+    for measure, group, patient in rows.values_list("measure", "group", "patient_id"):
+        found[measure, group].add(patient)
+    return found
 
 
 def patients_in_cells(as_of: date, span: Span | None = None, among: BitMap | None = None) -> Cells:
@@ -145,7 +156,7 @@ def band_key(place: int) -> str:
 
 
 def tally(run: GapRun, group: Whole, clinic: int | None, patients: BitMap) -> MeasureTally:
-    """A gap that staff closed counts as open nowhere, but is in no numerator: the record does not show it."""
+    """A gap that staff closed or put off counts as open nowhere, but is in no numerator: the record does not show it."""
     counted = group.counted
     return MeasureTally(
         run=run,

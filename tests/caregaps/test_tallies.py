@@ -1,10 +1,12 @@
 """What a run leaves for the measures page: rates by clinic, open gaps by clinician, language and age."""
 
-from datetime import date
+from datetime import date, timedelta
+
+from django.db.models import Sum
 
 from engage.caregaps import actions
 from engage.caregaps.jobs import find_gaps
-from engage.caregaps.models import CareGap, GapRun, OpenTally
+from engage.caregaps.models import CareGap, GapRun, MeasureTally, OpenTally
 from engage.caregaps.tallies import BANDS, patients_in_cells
 from engage.lib import clock
 from engage.patients.models import Patient, Practitioner
@@ -50,6 +52,20 @@ class Open(Charts, CastTestCase):
         find_gaps()
         assert CareGap.objects.filter(measure="CMS125", status="open").count() == 1
         assert self.counts("CMS130") == {} and self.counts("CMS125")
+
+    def test_what_was_put_off_is_counted_as_it_is_listed(self):
+        self.add(visit(THIS_YEAR))
+        find_gaps()
+        actions.defer(self.gap(), clock.today() + timedelta(days=9), "Asked to wait", self.nurse)
+        for how in ({}, {"full": True}, {"as_of": clock.today() + timedelta(days=8)}):
+            run = find_gaps(**how)
+            listed = CareGap.objects.filter(measure="CMS130").open().count()
+            tallied = MeasureTally.objects.filter(run=run, measure="CMS130").aggregate(n=Sum("open_gaps"))[
+                "n"
+            ]
+            assert (listed, tallied, self.counts("CMS130")) == (0, 0, {}) and self.counts("CMS125")
+        find_gaps(as_of=clock.today() + timedelta(days=9))
+        assert self.counts("CMS130")
 
     def test_only_the_last_run_of_a_measure_is_kept(self):
         self.add(visit(THIS_YEAR))

@@ -84,6 +84,12 @@ def nightly() -> None:
         find_gaps(scheduled=True)
     except AlreadyRunning as busy:
         logger.warning("find_gaps: %s", busy)
+    except UnknownMeasure as wrong:
+        logger.error("find_gaps: %s", wrong)
+        GapRun.objects.create(
+            as_of=clock.today(), scheduled=True, state=GapRun.State.FAILED, note=f"NIGHTLY_MEASURES: {wrong}",
+            finished_at=clock.machine_now(),
+        )  # fmt: skip
 
 
 def choose(measures: Sequence[str] | None) -> list[Measure]:
@@ -177,9 +183,9 @@ def work(run: GapRun, chosen: list[Measure], basis: Basis, *, accept: bool, say:
     run.unchanged = max(0, sum(one.rows for one in whole) - run.opened - run.excluded)
     say("Counting…")
     cells = in_cells(run, basis, found)
-    write_tallies(run, whole, cells)
     with transaction.atomic():
         run.beat()
+        write_tallies(run, whole, cells)
         rolls.write(run, whole)
         moving.keep(moves, basis.patients)
         tallies.keep(cells)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from dateutil.relativedelta import relativedelta
-from django.db import connection, transaction
+from django.db import connection
 from pyroaring import BitMap
 
 from engage.caregaps.algebra import Span, within
@@ -44,7 +44,10 @@ Cells = dict[Cell, BitMap]
 
 
 def write_tallies(run: GapRun, groups: list[Whole], cells: Cells) -> None:
-    """The run's counts; who has the open gaps is kept for the last run only. What was put off counts as open nowhere."""
+    """The run's counts; who has the open gaps is kept for the last run only. What was put off counts as open nowhere.
+
+    Call it in the transaction in which the run is completed.
+    """
     later = put_off()
     groups = [replace(one, open=one.open - later[one.measure, one.group]) for one in groups]
     clinics: dict[int | None, BitMap] = defaultdict(BitMap)
@@ -53,9 +56,8 @@ def write_tallies(run: GapRun, groups: list[Whole], cells: Cells) -> None:
     MeasureTally.objects.bulk_create(
         tally(run, group, clinic, patients) for group in groups for clinic, patients in clinics.items()
     )
-    with transaction.atomic():
-        OpenTally.objects.filter(measure__in={group.measure for group in groups}).delete()
-        OpenTally.objects.bulk_create(row for group in groups for row in open_tallies(run, group, cells))
+    OpenTally.objects.filter(measure__in={group.measure for group in groups}).delete()
+    OpenTally.objects.bulk_create(row for group in groups for row in open_tallies(run, group, cells))
 
 
 def put_off() -> dict[tuple[str, int], BitMap]:

@@ -15,7 +15,7 @@ from django.test import override_settings
 from engage.audit.models import AuditEvent
 from engage.caregaps import actions, jobs
 from engage.caregaps.jobs import AlreadyRunning, find_gaps, nightly
-from engage.caregaps.models import CareGap, Closure, GapRun, MeasureTally, TakenOver
+from engage.caregaps.models import CareGap, Closure, GapRun, MeasureTally, OpenTally, TakenOver
 from engage.caregaps.writing import Writer
 from engage.lib import clock
 from engage.messaging import actions as message_actions
@@ -572,6 +572,20 @@ class Running(Charts, CastTestCase):
     def test_an_unknown_measure(self):
         with pytest.raises(CommandError, match="no measure CMS999"):
             call_command("find_gaps", "--measure", "CMS999")
+
+    def test_an_unknown_measure_in_the_settings_is_on_record(self):
+        with override_settings(NIGHTLY_MEASURES=("CMS125", "CMS999")):
+            nightly()
+        run = GapRun.objects.get()
+        assert run.state == "failed" and run.note.startswith("NIGHTLY_MEASURES: There is no measure CMS999;")
+
+    def test_the_counts_are_those_of_the_last_completed_run(self):
+        find_gaps()
+        before = list(OpenTally.objects.values()), list(MeasureTally.objects.values())
+        self.add(visit(THIS_YEAR))
+        with mock.patch("engage.caregaps.rolls.write", side_effect=OSError), pytest.raises(OSError):
+            find_gaps()
+        assert (list(OpenTally.objects.values()), list(MeasureTally.objects.values())) == before
 
     def test_a_crash_is_on_record_and_the_next_run_goes_on(self):
         self.add(visit(THIS_YEAR))

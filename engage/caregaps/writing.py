@@ -7,13 +7,14 @@ again, the rest is written and nothing twice.
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import date
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import orjson
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
+from pyroaring import BitMap
 
 from engage.audit.models import AuditEvent, event
 from engage.caregaps.algebra import LIVING, Question
@@ -74,6 +75,7 @@ class Writer:
             "changed_at": self.moment,
         }
         self.alike: dict[tuple[bool, str, int], tuple[Any, str, str]] = {}
+        self.lapsed: dict[int, Any] = {}
         self.ages = group.group.ages()
         self.born: dict[int, str] = {}
         self.grown: dict[str, Any] = {}
@@ -84,6 +86,7 @@ class Writer:
         fresh: list[Change] = []
         for change in changes:
             (stored if change.was else fresh).append(change)
+        stored += self.redated(BitMap(change.patient for change in chain(stored, fresh)))
         for part in batches(stored, CHANGED_ROWS):
             yield self.update(part)
         for part in batches(fresh, NEW_ROWS):
@@ -190,11 +193,7 @@ class Writer:
     def first_of_its_kind(self, change: Change, event: int) -> tuple[Any, str, str]:
         """(due since, whatever the age; the evidence before its event; and after it)."""
         evidence = self.group.evidence(change.kind, change.mark)
-        fact = evidence.get("last") or evidence.get("fact") or {}
-        due = None
-        if change.status in LIVE:
-            last = date.fromisoformat(fact["day"]) if fact.get("day") else None
-            due = bulk.day(self.group.group.due_since(fact.get("what", ""), last, self.group.question))
+        due = self.due_by_fact(change.mark) if change.status in LIVE else None
         text = orjson.dumps(evidence).decode()
         before, found, after = text.partition(f'"event":{event}') if event else (text, "", "")
         return due, before + found[: -len(str(event))] if found else before, after
@@ -204,6 +203,38 @@ class Writer:
         if born not in self.grown and self.ages:
             self.grown[born] = bulk.day(self.ages.turned_up(date.fromisoformat(born), self.group.question))
         return self.grown[born]
+
+    def redated(self, changed: BitMap) -> Iterator[Change]:
+        """Open gaps that changed in nothing but the day since when they are due: the birth date was corrected.
+
+        Asked only where it can matter: a fact that covered this period's beginning leaves nothing to be too young for.
+        """
+        marks = {} if self.ages is None or not self.group.open else self.group.last
+        long_due = {
+            pk: m for pk, m in marks.items() if self.due_by_fact(m) < self.start and pk not in changed
+        }
+        sql = (
+            f"SELECT g.patient_id, g.status, g.evidence_key, CAST(g.due_since AS text), CAST(p.birth_date AS text)"  # noqa: S608
+            f' FROM {TABLE} g JOIN patients_patient p ON p.id = g.patient_id WHERE g.measure = %s AND g."group" = %s'
+            f" AND g.period_start = %s AND g.status IN ('open', 'deferred') AND {bulk.among('g.patient_id')}"
+        )
+        mine = (self.group.measure.id, self.group.group.number, self.start)
+        rows = bulk.select(sql, [*mine, bulk.listed(long_due)]) if long_due else []
+        self.born = {patient: born for patient, *_, born in rows}
+        for patient, status, key, due, _ in rows:
+            change = Change(patient, status, key, status, "", key[:2], long_due[patient])
+            if change.key == key and str(self.told(change)[0]) != due:
+                yield change
+
+    def due_by_fact(self, mark: int) -> Any:
+        """Since when a gap with this last fact is due, whatever the age."""
+        known = without_event(mark)
+        if known not in self.lapsed:
+            fact = self.group.fact(mark, self.group.leaves)
+            last = date.fromisoformat(fact["day"]) if fact.get("day") else None
+            due = self.group.group.due_since(fact.get("what", ""), last, self.group.question)
+            self.lapsed[known] = bulk.day(due)
+        return self.lapsed[known]
 
     def learn_births(self, changes: list[Change]) -> None:
         """Birth dates of those whose last fact may lie before they were old enough."""

@@ -117,6 +117,18 @@ class Opening(Charts, CastTestCase):
         find_gaps(measures=["CMS130"])
         assert self.gap(patient=young).due_since == date(2025, 1, 1)  # 46 in the year 2025
 
+    def test_due_since_follows_a_corrected_birth_date(self):
+        eva = self.make_patient("Eva", "Young", birth_date=date(1979, 6, 1))
+        self.add(visit(THIS_YEAR), lab("12503-9", "2010-05-05"), patient=eva)
+        find_gaps(measures=["CMS130"])
+        actions.defer(self.gap(patient=eva), TODAY + timedelta(days=9), "Asked to wait", self.nurse)
+        for born, year, how in ((1960, 2011, {}), (1979, 2025, {}), (1975, 2021, {"full": True})):
+            Patient.objects.filter(pk=eva.pk).update(birth_date=date(born, 6, 1))
+            find_gaps(**how)
+            gap = self.gap(patient=eva)
+            assert (gap.due_since, gap.status) == (date(year, 1, 1), "deferred") and gap.deferred_until, born
+            assert find_gaps(full=True).written == 0
+
     def test_tallies_by_clinic(self):
         other = self.make_patient("Bo", "Mesa", clinic=self.other_clinic)
         self.add(visit(THIS_YEAR), patient=other)

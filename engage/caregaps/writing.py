@@ -186,8 +186,8 @@ class Writer:
         due, before, after = self.alike[known]
         if not event:
             return due, before, None
-        if live and (born := self.born.get(change.patient)):
-            due = min(self.start, max(due, self.of_age(born)))
+        if live:
+            due = self.no_earlier(due, self.born.get(change.patient))
         return due, f"{before}{event}{after}", event
 
     def first_of_its_kind(self, change: Change, event: int) -> tuple[Any, str, str]:
@@ -197,6 +197,10 @@ class Writer:
         text = orjson.dumps(evidence).decode()
         before, found, after = text.partition(f'"event":{event}') if event else (text, "", "")
         return due, before + found[: -len(str(event))] if found else before, after
+
+    def no_earlier(self, due: Any, born: str | None) -> Any:
+        """Than somebody born then was old enough, and no later than this period."""
+        return min(self.start, max(due, self.of_age(born))) if born else due
 
     def of_age(self, born: str) -> Any:
         """The first day of the first year in which somebody born then was old enough, as the database takes it."""
@@ -210,9 +214,9 @@ class Writer:
         Asked only where it can matter: a fact that covered this period's beginning leaves nothing to be too young for.
         """
         marks = {} if self.ages is None or not self.group.open else self.group.last
-        long_due = {
-            pk: m for pk, m in marks.items() if self.due_by_fact(m) < self.start and pk not in changed
-        }
+        kinds = {without_event(mark) for mark in marks.values()}
+        early = {kind for kind in kinds if self.due_by_fact(kind) < self.start}
+        long_due = {pk: m for pk, m in marks.items() if without_event(m) in early and pk not in changed}
         sql = (
             f"SELECT g.patient_id, g.status, g.evidence_key, CAST(g.due_since AS text), CAST(p.birth_date AS text)"  # noqa: S608
             f' FROM {TABLE} g JOIN patients_patient p ON p.id = g.patient_id WHERE g.measure = %s AND g."group" = %s'
@@ -220,10 +224,10 @@ class Writer:
         )
         mine = (self.group.measure.id, self.group.group.number, self.start)
         rows = bulk.select(sql, [*mine, bulk.listed(long_due)]) if long_due else []
-        self.born = {patient: born for patient, *_, born in rows}
-        for patient, status, key, due, _ in rows:
-            change = Change(patient, status, key, status, "", key[:2], long_due[patient])
-            if change.key == key and str(self.told(change)[0]) != due:
+        for patient, status, key, due, born in rows:
+            mark = long_due[patient]
+            change = Change(patient, status, key, status, "", key[:2], mark)
+            if str(self.no_earlier(self.due_by_fact(mark), born)) != due and change.key == key:
                 yield change
 
     def due_by_fact(self, mark: int) -> Any:

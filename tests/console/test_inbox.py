@@ -458,6 +458,12 @@ class Closing(Pages):
         self.gap.refresh_from_db()
         assert self.gap.status == "open"
 
+    def test_taken_back_of_one_who_has_died_it_stays_closed(self):
+        self.record()
+        type(self.patient).objects.filter(pk=self.patient.pk).update(deceased=True)
+        self.do("undo_closure", self.gap.closures.get().pk)
+        assert "The closure is taken back: the gap stays closed." in self.page("inbox").content.decode()
+
     def test_what_makes_no_sense_is_said(self):
         for written, said in (
             ("2027-01-01", "still to come"),

@@ -16,6 +16,16 @@ SHORTEST = 4  # letters of a word that is worth knowing as denied
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """Something grave that stands in a part which may not count, or can be read in other words."""
+
+    label: str
+    says: str  # after "mentions"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """A reply with everything worked out that the stages look at. `body` is as long as `text`."""
 
@@ -35,6 +45,7 @@ class Material:
     lang: str  # read from the text
     known_lang: str  # on record
     lexicon: str  # version of the lexicon that found the hits
+    quoted: list[Spot]
 
 
 def features(material: Material) -> set[str]:

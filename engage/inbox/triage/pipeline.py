@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,12 +12,12 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
-from engage.inbox.triage.features import Material
+from engage.inbox.triage.features import Material, Spot
 from engage.inbox.triage.gravest import gravest
 from engage.inbox.triage.keywords import Keyword, is_about_else, keyword, may_revoke
 from engage.inbox.triage.language import NAMES, language
 from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
-from engage.inbox.triage.text import Word, set_aside, words
+from engage.inbox.triage.text import Word, is_ours, parts, plain, words
 
 CODE_VERSION = "2"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
@@ -30,6 +31,9 @@ WRITTEN_IN = "Is written in"
 MAY_REVOKE = "May mean that messages should stop."
 ABOUT_ELSE = "Mentions that something should stop, but not messages."
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
+ADVICE = re.compile(
+    r"\b(?:if|when) (?:you|your|youre)\b|\bsi (?:usted|tiene|siente|piensa|esta)\b|\byourself\b"
+)  # in a quotation
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
 
@@ -179,7 +183,8 @@ def prepare(
     blind: bool = False,
 ) -> Material:
     """Everything the stages look at, worked out once."""
-    body = set_aside(text[:LONGEST], outbound)
+    body, quoted, tapped = _taken_apart(text[:LONGEST], outbound)
+    outbound = outbound if outbound.strip() else tapped
     said = words(body, voice=channel in ("voice", "phone"))
     hits, concepts, version = _found(said, known, blind=blind)
     spoken, word = language(body, said, lang), keyword(body)
@@ -203,6 +208,39 @@ def prepare(
         lang=spoken,
         known_lang=lang,
         lexicon=version,
+        quoted=[] if blind else _grave_hits(quoted, outbound, known),
+    )
+
+
+def _taken_apart(text: str, outbound: str) -> tuple[str, str, str]:
+    """What the patient wrote, what is quoted, and what a tap-back quotes.
+
+    Where nothing is left but what looks like a quotation, and it is not our own message, it is what they wrote.
+    """
+    found = parts(text, outbound)
+    left = plain(found.quoted)
+    if plain(found.body) or not left or is_ours(left, outbound):
+        return found.body, found.quoted, found.tapped
+    return found.quoted, "", found.tapped
+
+
+def _grave_hits(quoted: str, outbound: str, known: lexicon.Lexicon | None) -> list[Spot]:
+    """What is grave in a quoted part, where it is neither our own message nor a clinic's advice."""
+    said = words(quoted)
+    hits = (known or lexicon.load()).scan(said) if said else []
+    return [
+        Spot(hit.entry.label, hit.entry.says, said[hit.first].start, said[hit.last - 1].end)
+        for hit in hits
+        if hit.entry.level == "urgent" and not hit.held and not _is_told(said, hit, outbound)
+    ]
+
+
+def _is_told(said: list[Word], hit: lexicon.Hit, outbound: str) -> bool:
+    """Are these words of ours: of the message they answer, or of "if you have chest pain, call 911" in any other?"""
+    first, last = said[hit.first].sentence, said[hit.last - 1].sentence
+    sentence = " ".join(word.text for word in said if first <= word.sentence <= last)
+    return bool(ADVICE.search(sentence)) or is_ours(
+        " ".join(word.text for word in said[hit.first : hit.last]), outbound
     )
 
 
@@ -234,6 +272,22 @@ def _lexicon(material: Material) -> list[Finding]:
         reason = f"Mentions {figure.says}."
         found.append(_finding(material, figure.label, figure.level, start, end, "lexicon", reason))
     return found
+
+
+def _quoted(material: Material) -> list[Finding]:
+    """What is grave in a quoted part: a person decides whose words it is."""
+    return [
+        _finding(
+            material,
+            spot.label,
+            "significant",
+            spot.start,
+            spot.end,
+            "lexicon",
+            f"Mentions {spot.says}, in a quoted part.",
+        )
+        for spot in material.quoted
+    ]
 
 
 def _languages(material: Material) -> list[Finding]:
@@ -295,6 +349,7 @@ def _classifier(material: Material) -> list[Finding]:
 STAGES: tuple[Callable[[Material], list[Finding]], ...] = (
     _opt_out,
     _lexicon,
+    _quoted,
     _languages,
     _question,
     _classifier,

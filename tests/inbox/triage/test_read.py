@@ -442,3 +442,66 @@ def test_a_danger_beside_it_is_still_read():
 def test_what_an_earlier_stage_has_said_needs_no_other_label():
     assert read("mi esposo me pega").labels == ("abuse",)
     assert read("ciento noventa y ocho sobre ciento veinte").labels == ("emergency",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sent from my wifes phone im having chest pain and cant breathe",
+        "Sent from my iPhone\n\nI have crushing chest pain",
+        "Sent from my iPhone I have crushing chest pain",
+        "Sent from my phone. I want to die",
+        "Hi\nSent from my Galaxy\nps I cant breathe",
+        "enviado desde mi casa me quiero morir",
+        "get outlook for ios help i have chest pain",
+        "<I want to kill myself>",
+        "having <really bad chest pain> now",
+        "I have <chest pain and can't breathe> help",
+        "> I want to die",
+        "> No\n>I want to die",
+        "| chest pain",
+        "Loved “See you Tuesday” but I have chest pain",
+        'liked "it" im having a stroke',
+        "Questioned “Do you have thoughts of hurting yourself?”\nyes every day",
+        "Hello doctor\n________\nI took all my pills",
+        "From: Ana\nSubject: I want to kill myself",
+    ],
+)
+def test_what_only_looks_quoted_is_the_patients_own(text):
+    reading = read(text)
+    assert reading.level == "urgent"
+    urgent = [f for f in reading.findings if f.level == "urgent"]
+    assert all(f.evidence.strip() and text[f.start : f.end] == f.evidence for f in urgent)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello\n-- \nI want to kill myself", "ok\n> I want to die", "ok thanks <!-- I want to die -->"]
+)
+def test_what_is_grave_in_a_quoted_part_is_for_a_person_to_judge(text):
+    reading = read(text)
+    found = next(f for f in reading.findings if f.reason.endswith("in a quoted part."))
+    assert reading.level == "significant" and reading.labels[0] == found.label == "self_harm"
+    assert found.evidence in text
+
+
+ADVISED = "Reminder: if you have chest pain call 911. Are you coming?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"> {ADVISED}",
+        "> Reminder: if you have\n> chest pain call 911",
+        f"ok\n> {ADVISED}",
+        f"Liked “{ADVISED}”",
+        "Liked “Reply “YES” to book”",
+        "Loved “I have chest pain”",
+        "Sent from my iPhone",
+        "Thanks\nGet Outlook for iOS<https://aka.ms/o0ukef>",
+        "Thanks\nSent from my Verizon, Samsung Galaxy smartphone",
+        "<p>Thanks</p><br/>",
+        '<a href="https://clinic.example/a?b=c" target=_blank>thanks</a>',
+    ],
+)
+def test_quotations_of_ours_and_what_devices_add_are_nobodys_words(text):
+    assert read(text, outbound=ADVISED).level == "routine"

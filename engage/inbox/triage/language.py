@@ -12,6 +12,8 @@ COMMON: dict[str, str] = VOCABULARY["language"]["common"]
 SETS = {lang: frozenset([*words.split(), *map(fold, words.split())]) for lang, words in COMMON.items()}
 NAMES: dict[str, str] = VOCABULARY["language"]["names"]
 VIETNAMESE = re.compile(r"[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]", re.I)
+# Letters that Arabic lacks, most telling first; who writes neither may still be any of the three.
+OF_ARABIC_SCRIPT = (("ur", re.compile("[ٹڈڑںھہے]")), ("fa", re.compile("[پچژگی]")))
 SPANISH = re.compile(r"[¿¡ñ]", re.I)
 
 
@@ -53,4 +55,5 @@ def _script(body: str) -> str:
         return ""
     if counts["ja"]:
         return "ja"
-    return "fa" if counts["ar"] and re.search("[پچژگ]", body) else counts.most_common(1)[0][0]
+    found = counts.most_common(1)[0][0]
+    return next((lang for lang, letters in OF_ARABIC_SCRIPT if found == "ar" and letters.search(body)), found)

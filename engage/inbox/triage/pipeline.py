@@ -31,6 +31,7 @@ WRITTEN_IN = "Is written in"
 MAY_REVOKE = "May mean that messages should stop."
 ABOUT_ELSE = "Mentions that something should stop, but not messages."
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
+SHORT = 3  # words of thanks that say nothing else
 ADVICE = re.compile(
     r"\b(?:if|when) (?:you|your|youre)\b|\bsi (?:usted|tiene|siente|piensa|esta)\b|\byourself\b"
 )  # in a quotation
@@ -291,23 +292,28 @@ def _quoted(material: Material) -> list[Finding]:
 
 
 def _languages(material: Material) -> list[Finding]:
-    """Languages we don't read: the gravest phrases are known; all else waits for someone who does."""
+    """Languages we don't read: the gravest phrases are known in any reply; all else waits for someone who does."""
     spoken = {material.lang, material.known_lang} - READ
-    if not spoken:
-        return []
     start, end = _edges(material.body)
+    grave = gravest(material.body, spoken)
     found = [
         _finding(material, label, level, at, to, "lexicon", f"Mentions {says}, in another language.")
-        for label, level, says, at, to in gravest(material.body, spoken)
+        for label, level, says, at, to in grave
     ]
     if material.lang in READ:
         return found
-    understood = found or (material.answer and material.answer.whole)
+    told = any(level != "routine" or _is_all(material, at, to) for _, level, _, at, to in grave)
+    understood = told or (material.answer and material.answer.whole)
     if understood:
         return found
     name = NAMES.get(material.lang, "another language")
     reason = f"{WRITTEN_IN} {name}."
     return [*found, _finding(material, "language", "significant", start, end, "lexicon", reason)]
+
+
+def _is_all(material: Material, start: int, end: int) -> bool:
+    """Do these characters make up a reply, but for a word or two? Scripts without spaces count as one word."""
+    return len(material.words) <= SHORT and 3 * (end - start) >= len(material.body.strip())
 
 
 def _question(material: Material) -> list[Finding]:

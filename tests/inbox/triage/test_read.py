@@ -505,3 +505,52 @@ ADVISED = "Reminder: if you have chest pain call 911. Are you coming?"
 )
 def test_quotations_of_ours_and_what_devices_add_are_nobodys_words(text):
     assert read(text, outbound=ADVISED).level == "routine"
+
+
+@pytest.mark.parametrize("lang", ["", "en", "es"])
+@pytest.mark.parametrize(
+    "text",
+    """toi muon tu tu|toi muon chet|dau nguc|toi kho tho|gusto kong magpakamatay|hindi ako makahinga|mwen vle mouri
+m vle mouri|hi doctor mwen vle mouri|hola quiero preguntar, mwen vle mouri|m pap ka respire|quero me matar|falta de ar
+tomei todos os comprimidos|mon mari me frappe|j'ai mal à la poitrine|j’arrive plus à respirer|ich will sterben
+ich will mich umbringen|voglio uccidermi|non riesco a respirare|chcę umrzeć|chce umrzec|boli mnie w klatce piersiowej
+nie moge oddychac|ما اقدر اتنفس|می خواهم خودکشی کنم|می‌خواهم بمیرم|درد قفسه سینه|میں مرنا چاہتا ہوں|سینے میں درد
+আমি মরতে চাই|বুকে ব্যথা|ਮੈਂ ਮਰਨਾ ਚਾਹੁੰਦਾ ਹਾਂ|મારે મરી જવું છે|main marna chahta hoon|seene mein dard hai
+साँस नहीं आ रही|hi, 我想自杀|siwezi kupumua|kuv xav tuag|не хочу жити""".replace("\n", "|").split("|"),
+)
+def test_the_gravest_in_any_language_whatever_is_on_record(text, lang):
+    reading = read(text, lang=lang)
+    found = next(f for f in reading.findings if f.level == "urgent")
+    assert found.evidence and found.evidence in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me bat a las 3",
+        "tu tu casa",
+        "its danh me and my son",
+        "me mataron de risa",
+        "is dilo there",
+        "en finir",
+    ],
+)
+def test_foreign_phrases_that_mean_something_else_here_are_not_looked_for(text):
+    assert not [f for f in read(text).findings if "another language" in f.reason]
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "level"),
+    [
+        ("من فردا نمی توانم بیایم", "fa", "significant"),
+        ("مجھے اپائنٹمنٹ چاہیے", "ur", "significant"),
+        ("mujhe kal appointment chahiye", "hi", "significant"),
+        ("спасибо", "ru", "routine"),
+        ("спасибо, я не смогу прийти завтра", "ru", "significant"),
+        ("谢谢", "zh", "routine"),
+        ("谢谢，我明天来不了", "zh", "significant"),
+    ],
+)
+def test_a_language_is_named_and_thanks_are_not_all_that_was_said(text, lang, level):
+    reading = read(text)
+    assert (reading.lang, reading.level) == (lang, level)

@@ -41,8 +41,18 @@ AND_THEN = {
     **dict.fromkeys(("no", "No", "NO"), words_of("asked", "after_no")),
 }
 TOKEN = re.compile(r"\d+(?:[./]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s.,!?:;()'\"-]+")
+FEW = 3  # words that pick an option and say nothing else
 SHORT = 5  # words of an answer that says nothing else
-OPTION = re.compile(r"\b([1-9])\b\s*(?:=|:|\)|-|–|for|to|if|and|para|si|y)\s*([^,.;0-9]{2,40})", re.I)
+OPTION = re.compile(
+    r"\b([1-9])\b\s*(?:=|:|\)|-|–|(?=(?:yes|no|s[ií])\s*(?:[,./0-9]|$))|for|to|if|and|para|si|y)\s*([^,.;0-9]{2,40})",
+    re.I,
+)
+# Any option: "B if you are having chest pain", "4 = emergency", "3 I need help now".
+MARKED = re.compile(
+    r"(?<![\w/:.$-])(?<!\bat )(?<!\blas )([0-9]|[A-E])\s*(?:=|:|\)|-|–|\s)\s*([^,.;/\n0-9]{2,60}?)(?=\s+[0-9]\b|[,.;/\n]|\s+(?:or|o|and|y)\s+[A-E0-9]\b|\s*$)"
+)
+GRAVE_OPTION = re.compile(VOCABULARY["asked"]["grave_option"])
+DENIED = re.compile(r"\b(?:no|not|dont|none|without|sin)\b")
 OPTION_WORDS: list[tuple[str, Value]] = [tuple(row) for row in VOCABULARY["asked"]["options"]]
 
 
@@ -98,10 +108,26 @@ def answer(body: str, outbound: str, context: str = "", *, understood: bool = Tr
     `understood`: the reply is in a language we read, so that an answer that is not listed can be judged.
     """
     kind = kind_of(outbound, context)
+    if kind not in safety.KINDS and (grave := _grave_option(body, outbound)):
+        return grave
     if not kind:
         return None
     given = _given(body, kind, outbound)
     return _guarded(body, kind, outbound, given) if understood and kind in safety.KINDS else given
+
+
+def _grave_option(body: str, outbound: str) -> Answer | None:
+    """The option of a danger that a reply picks by its mark alone, whatever else our message asks."""
+    tokens = list(TOKEN.finditer(body[:100]))
+    named = next((t for t in tokens if len(tokens) == 1 or fold(t.group()) not in LEAD | safety.LEAD), None)
+    if named is None or len(tokens) > FEW:
+        return None
+    options = MARKED.findall(outbound)
+    mark = str(WORDED.get(fold(named.group()), fold(named.group())))
+    said = next((plain(words) for digit, words in options if fold(digit) == mark), "")
+    if len(options) < 2 or not GRAVE_OPTION.search(said) or DENIED.search(said):
+        return None
+    return _meaning("danger", "yes", None, named.span(), whole=True)
 
 
 def is_left_open(outbound: str) -> bool:

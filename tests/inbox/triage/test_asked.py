@@ -120,3 +120,26 @@ def test_where_nothing_was_asked_nothing_is_answered():
 @pytest.mark.parametrize("text", ["y cuanto cuesta", "no tengo carro", "no insurance rn", "no hablo ingles"])
 def test_and_is_no_yes_and_what_is_lacking_no_refusal(text):
     assert answer(text, "You're due for a mammogram. Reply YES to schedule.") is None
+
+
+@pytest.mark.parametrize(
+    ("outbound", "urgent", "others"),
+    [
+        ("¿Tiene dolor de pecho? Responda 1 para sí, 2 para no", "1|si", "2|no"),
+        ("Are you short of breath? 1 Yes 2 No", "1|yes", "2|no"),
+        ("Are you short of breath? 1=Yes, 2=No", "1", "2"),
+        ("Reply 1 if you have chest pain, 2 if you do not.", "1|yes", "2|no"),
+        ("Reply 1 if no chest pain, 2 if you have chest pain.", "2", "1"),
+        ("Reply A if well, B if you are having chest pain", "B|b", "A"),
+        ("How are you today? 1 = great, 2 = ok, 3 = bad, 4 = emergency", "4|four|el 4", "1|2|3"),
+        ("How are you feeling? Reply 1 good, 2 not sure, 3 I need help now", "3|a 3", "1|2"),
+        ("¿Cómo sigue? Responda 1 si está bien, 2 si tiene dolor de pecho", "2|el 2", "1"),
+        ("Reply 1 to confirm, 2 to update your emergency contact", "", "1|2"),
+        ("Visit at 3 for chest pain follow-up. Reply 1 to confirm or 2 to change", "", "1|2|3"),
+        ("Are you coming tomorrow? If you have chest pain call 911", "", "yes|no"),
+        ("Responda 1 si desea confirmar, 2 si desea cancelar", "", "1|2"),
+    ],
+)
+def test_an_option_that_names_a_danger_is_urgent_and_its_opposite_is_not(outbound, urgent, others):
+    assert all(read(text, outbound=outbound).level == "urgent" for text in urgent.split("|") if text)
+    assert all(read(text, outbound=outbound).level != "urgent" for text in others.split("|"))

@@ -11,13 +11,26 @@ from functools import lru_cache
 
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
-MARKS = r"\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f"
-INVISIBLE = r"\u200b-\u200f\u2060-\u2064\ufeff\u00ad"
+FILLERS = "\u115f\u1160\u3164\uffa0"  # letters to Unicode, nothing to the eye
+
+
+def _unseen() -> str:
+    """A class of the characters that change or hide a letter's look and are none: marks, joiners, overrides, tags.
+
+    What stands alone, such as a keycap's or an emoji's, is no word by itself. Planes without any are not searched.
+    """
+    planes = (range(0x20000), range(0xE0000, 0xE0200))
+    found = [chr(c) for plane in planes for c in plane if unicodedata.category(chr(c)) in UNSEEN]
+    return "".join(map(re.escape, found))
+
+
+UNSEEN = frozenset({"Cf", "Mn", "Me"})
+HIDDEN = _unseen() + FILLERS
 # Grave words that are no words come first: 9-1-1, SpO2, a-fib. Then digits, so that 100.4, 138/84 and 7:30 stay whole;
 # w/ and w/o are words of text-speak.
 TOKEN = re.compile(
     r"9-1-1\b|(?:[sS][pP])?[oO]2\b|[aA]-[fF]ib\b"
-    rf"|\d+(?:[.,/:]\d+)*%?|[wW]/[oO]?|b/c|(?:[^\W\d_][{MARKS}{INVISIBLE}]*)+(?:['’´`ʼ][^\W\d_{MARKS}]+)*"
+    rf"|\d+(?:[.,/:]\d+)*%?|[wW]/[oO]?|b/c|(?:[^\W\d_][{HIDDEN}]*)+(?:['’´`ʼ](?:[^\W\d_][{HIDDEN}]*)+)*"
     r"|\w+|[.!?;…¿¡。！？]+|[,:()\n]|[^\w\s]",
 )
 ECHO = 12  # letters of our message that must come back to be known as ours
@@ -85,7 +98,9 @@ class Word:
 def fold(raw: str) -> str:
     """A word without case, diacritics, apostrophes, invisible characters and drawn-out letters."""
     plain = "".join(
-        c for c in unicodedata.normalize("NFKD", raw) if unicodedata.category(c) not in ("Mn", "Cf")
+        c
+        for c in unicodedata.normalize("NFKD", raw)
+        if unicodedata.category(c) not in UNSEEN and c not in FILLERS
     )
     plain = plain.casefold()
     for mark in "'’´`ʼ":

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from engage.inbox.triage import lexicon, pipeline, read
-from engage.inbox.triage.text import set_aside
+from engage.inbox.triage.text import set_aside, words
 
 SAFE = "Do you feel safe at home? Reply YES or NO."
 ITEM = (
@@ -554,3 +554,27 @@ def test_foreign_phrases_that_mean_something_else_here_are_not_looked_for(text):
 def test_a_language_is_named_and_thanks_are_not_all_that_was_said(text, lang, level):
     reading = read(text)
     assert (reading.lang, reading.level) == (lang, level)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *"\u200b\u2061\u2066\u2069\u202a\u202e\u206a\u206f\u180e\ufe0f\U000e0020\u034f\u0336\u20dd\u1ab0\u115f\u3164\ufeff"
+    ],
+)
+@pytest.mark.parametrize(("before", "after"), [("I think of sui", "cide"), ("i want to k", "ill myself")])
+def test_characters_that_nobody_sees_hide_nothing(hidden, before, after):
+    assert read(f"{before}{hidden}{after}").level == "urgent"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("❤️ thanks", ["❤", "thanks"]),
+        ("👨‍👩‍👧 ok", ["👨", "👩", "👧", "ok"]),
+        ("1️⃣", ["1"]),
+        ("dolo\u0301r’s\u0301", ["dolors"]),
+    ],
+)
+def test_marks_of_emoji_are_no_words(text, said):
+    assert [word.text for word in words(text)] == said

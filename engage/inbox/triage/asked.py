@@ -49,7 +49,8 @@ OPTION = re.compile(
 )
 # Any option: "B if you are having chest pain", "4 = emergency", "3 I need help now".
 MARKED = re.compile(
-    r"(?<![\w/:.$-])(?<!\bat )(?<!\blas )([0-9]|[A-E])\s*(?:=|:|\)|-|–|\s)\s*([^,.;/\n0-9]{2,60}?)(?=\s+[0-9]\b|[,.;/\n]|\s+(?:or|o|and|y)\s+[A-E0-9]\b|\s*$)"
+    r"(?<![\w/:.$-])(?<!\bat )(?<!\blas )([0-9]|[A-E])\s*(?:=|:|\)|-|–|\s)\s*([^,.;/\n0-9]{2,60}?)"
+    r"(?=\s+[0-9]\b|[,.;/\n]|\s+(?:or|o|and|y)\s+[A-E0-9]\b|\s*$)"
 )
 GRAVE_OPTION = re.compile(VOCABULARY["asked"]["grave_option"])
 DENIED = re.compile(r"\b(?:no|not|dont|none|without|sin)\b")

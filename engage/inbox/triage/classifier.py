@@ -128,7 +128,7 @@ def _needed(material: Material) -> str:
     said = [h.entry for h in material.hits if not h.held]
     answered = material.answer is not None and material.answer.level == "urgent"
     measured = any(f.level == "urgent" for f in material.figures)
-    if answered or measured or any(e.level == "urgent" for e in said):
+    if answered or measured or material.disguised or any(e.level == "urgent" for e in said):
         return "urgent"
     expecting = any(name == "pregnant" for _, name in material.concepts)
     everyday = expecting or any(e.label in EVERYDAY for e in said)

@@ -46,6 +46,7 @@ class Material:
     known_lang: str  # on record
     lexicon: str  # version of the lexicon that found the hits
     quoted: list[Spot]
+    disguised: list[Spot]
 
 
 def features(material: Material) -> set[str]:

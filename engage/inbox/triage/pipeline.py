@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
+from engage.inbox.triage.disguise import undisguised
 from engage.inbox.triage.features import Material, Spot
 from engage.inbox.triage.gravest import gravest
 from engage.inbox.triage.keywords import Keyword, is_about_else, keyword, may_revoke
@@ -186,7 +187,8 @@ def prepare(
     """Everything the stages look at, worked out once."""
     body, quoted, tapped = _taken_apart(text[:LONGEST], outbound)
     outbound = outbound if outbound.strip() else tapped
-    said = words(body, voice=channel in ("voice", "phone"))
+    voice = channel in ("voice", "phone")
+    said = words(body, voice=voice)
     hits, concepts, version = _found(said, known, blind=blind)
     spoken, word = language(body, said, lang), keyword(body)
     elsewhere = (word is not None and word.kind == "stop") or any(
@@ -209,7 +211,8 @@ def prepare(
         lang=spoken,
         known_lang=lang,
         lexicon=version,
-        quoted=[] if blind else _grave_hits(quoted, outbound, known),
+        quoted=[] if blind else _in_quotation(quoted, outbound, known),
+        disguised=[] if blind else _in_disguise(body, said, known, voice=voice),
     )
 
 
@@ -225,15 +228,30 @@ def _taken_apart(text: str, outbound: str) -> tuple[str, str, str]:
     return found.quoted, "", found.tapped
 
 
-def _grave_hits(quoted: str, outbound: str, known: lexicon.Lexicon | None) -> list[Spot]:
+def _in_quotation(quoted: str, outbound: str, known: lexicon.Lexicon | None) -> list[Spot]:
     """What is grave in a quoted part, where it is neither our own message nor a clinic's advice."""
     said = words(quoted)
-    hits = (known or lexicon.load()).scan(said) if said else []
+    return [_spot(said, hit) for hit in _urgent(said, known) if not _is_told(said, hit, outbound)]
+
+
+def _in_disguise(body: str, typed: list[Word], known: lexicon.Lexicon | None, *, voice: bool) -> list[Spot]:
+    """What is grave in words that are run together or spelt with other signs."""
+    said, changed = undisguised(body, typed, voice=voice)
+    hits = _urgent(said, known) if changed else []
     return [
-        Spot(hit.entry.label, hit.entry.says, said[hit.first].start, said[hit.last - 1].end)
+        _spot(said, hit)
         for hit in hits
-        if hit.entry.level == "urgent" and not hit.held and not _is_told(said, hit, outbound)
+        if not changed.isdisjoint(word.start for word in said[hit.first : hit.last])
     ]
+
+
+def _urgent(said: list[Word], known: lexicon.Lexicon | None) -> list[lexicon.Hit]:
+    hits = (known or lexicon.load()).scan(said) if said else []
+    return [hit for hit in hits if hit.entry.level == "urgent" and not hit.held]
+
+
+def _spot(said: list[Word], hit: lexicon.Hit) -> Spot:
+    return Spot(hit.entry.label, hit.entry.says, said[hit.first].start, said[hit.last - 1].end)
 
 
 def _is_told(said: list[Word], hit: lexicon.Hit, outbound: str) -> bool:
@@ -275,20 +293,17 @@ def _lexicon(material: Material) -> list[Finding]:
     return found
 
 
-def _quoted(material: Material) -> list[Finding]:
-    """What is grave in a quoted part: a person decides whose words it is."""
+def _beside(material: Material) -> list[Finding]:
+    """What is grave in a quoted part, where a person decides whose words it is, and in disguised words."""
     return [
-        _finding(
-            material,
-            spot.label,
-            "significant",
-            spot.start,
-            spot.end,
-            "lexicon",
-            f"Mentions {spot.says}, in a quoted part.",
-        )
-        for spot in material.quoted
+        *(_of_spot(material, s, "significant", "in a quoted part") for s in material.quoted),
+        *(_of_spot(material, s, "urgent", "as it may be meant") for s in material.disguised),
     ]
+
+
+def _of_spot(material: Material, spot: Spot, level: str, how: str) -> Finding:
+    reason = f"Mentions {spot.says}, {how}."
+    return _finding(material, spot.label, level, spot.start, spot.end, "lexicon", reason)
 
 
 def _languages(material: Material) -> list[Finding]:
@@ -355,7 +370,7 @@ def _classifier(material: Material) -> list[Finding]:
 STAGES: tuple[Callable[[Material], list[Finding]], ...] = (
     _opt_out,
     _lexicon,
-    _quoted,
+    _beside,
     _languages,
     _question,
     _classifier,

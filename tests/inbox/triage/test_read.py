@@ -578,3 +578,43 @@ def test_characters_that_nobody_sees_hide_nothing(hidden, before, after):
 )
 def test_marks_of_emoji_are_no_words(text, said):
     assert [word.text for word in words(text)] == said
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        ("I have chestpain", "chestpain"),
+        ("cantbreathe", "cantbreathe"),
+        ("icantbreathe", "icantbreathe"),
+        ("killmyself", "killmyself"),
+        ("sorry but iwanttodie", "iwanttodie"),
+        ("mequieromorir", "mequieromorir"),
+        ("dolordepecho", "dolordepecho"),
+        ("I think of suiсide", "suiсide"),
+        ("I want to dіe", "want to dіe"),
+        ("su1c1de", "su1c1de"),
+        ("i want to k1ll myself", "k1ll myself"),
+        ("pa1n in my chest", "pa1n in my chest"),
+        ("pienso en kitarme la vida", "kitarme la vida"),
+        ("quitarme la bida", "quitarme la bida"),
+        ("me duele mucho el pexo", "duele mucho el pexo"),
+    ],
+)
+def test_grave_words_in_disguise(text, evidence):
+    reading = read(text)
+    assert reading.level == "urgent" and any(evidence in f.evidence for f in reading.findings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no chestpain",
+        "nochestpain today",
+        "the therapist",
+        "my a1c is 7",
+        "got my covid19 shot",
+        "heartattack last year",
+    ],
+)
+def test_what_looks_like_a_disguise_and_is_none(text):
+    assert read(text).level != "urgent"

@@ -12,19 +12,16 @@ from functools import lru_cache
 from engage.inbox.triage.vocabulary import VOCABULARY, words_of
 
 FILLERS = "\u115f\u1160\u3164\uffa0"  # letters to Unicode, nothing to the eye
+UNSEEN = frozenset({"Cf", "Mn", "Me"})  # joiners, overrides, tags; marks above, below and around a letter
 
 
 def _unseen() -> str:
-    """A class of the characters that change or hide a letter's look and are none: marks, joiners, overrides, tags.
-
-    What stands alone, such as a keycap's or an emoji's, is no word by itself. Planes without any are not searched.
-    """
+    """All characters that stand in a word and are no letters of it, escaped for a class; other planes have none."""
     planes = (range(0x20000), range(0xE0000, 0xE0200))
     found = [chr(c) for plane in planes for c in plane if unicodedata.category(chr(c)) in UNSEEN]
     return "".join(map(re.escape, found))
 
 
-UNSEEN = frozenset({"Cf", "Mn", "Me"})
 HIDDEN = _unseen() + FILLERS
 # Grave words that are no words come first: 9-1-1, SpO2, a-fib. Then digits, so that 100.4, 138/84 and 7:30 stay whole;
 # w/ and w/o are words of text-speak.
@@ -119,9 +116,7 @@ class Parts:
     """A reply taken apart; `body` and `quoted` are as long as the text."""
 
     body: str  # what the patient wrote this time
-    quoted: (
-        str  # mail chains, quoted lines, signatures in words: perhaps the patient's own words all the same
-    )
+    quoted: str  # mail chains, quoted lines, signatures in words: they may be the patient's all the same
     tapped: str  # the message that a tap-back quotes, where the patient goes on after it
 
 

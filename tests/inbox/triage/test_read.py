@@ -618,3 +618,22 @@ def test_grave_words_in_disguise(text, evidence):
 )
 def test_what_looks_like_a_disguise_and_is_none(text):
     assert read(text).level != "urgent"
+
+
+@pytest.mark.parametrize("outbound", ["", RECALL, VISIT])
+@pytest.mark.parametrize(
+    "text",
+    """I'm not ok|I'm not ok. help me|I'm not well|I'm not sure|I'm not good|im not ready|I am not available|I'm not home
+I'm not feeling well|no estoy bien|no me siento bien|no estoy en casa""".replace("\n", "|").split("|"),
+)
+def test_whoever_is_not_well_or_not_sure_is_not_somebody_else(text, outbound):
+    reading = read(text, outbound=outbound)
+    assert reading.level == "significant" and "wrong_person" not in reading.labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I'm not Maria", "im not her", "I am not the patient", "no soy Maria", "this isnt his phone anymore"],
+)
+def test_whoever_is_somebody_else_still_is(text):
+    assert "wrong_person" in read(text).labels

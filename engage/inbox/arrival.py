@@ -19,7 +19,7 @@ from engage.inbox.senders import ANSWERS_WITHIN, LAST_WORDS, Sender, identify, n
 from engage.inbox.triage import keywords, lexicon
 from engage.inbox.triage.keywords import Keyword
 from engage.inbox.triage.lexicon import Lexicon
-from engage.inbox.triage.reading import Attempt, highest
+from engage.inbox.triage.reading import URGENT_LABELS, Attempt, highest
 from engage.inbox.triage.reading import Reading as Found
 from engage.inbox.triage.text import set_aside
 from engage.lib import clock, text
@@ -112,9 +112,7 @@ def hear(message: Message, sender: Sender) -> Conversation:
     conversation = held(sender)
     before = conversation.clinic_id
     conversation.hear(message, sender.clinic, [] if sender.patient else sender.candidates)
-    if (
-        conversation.clinic_id != before
-    ):  # a patient who moved, or a shared number that answers another clinic's text
+    if conversation.clinic_id != before:  # a patient moved, or a shared number answers another clinic's text
         conversation.owner = None
         worklist.move_about(conversation.about, conversation.clinic, conversation.patient)
     return conversation
@@ -241,10 +239,15 @@ def _above_a_quotation(body: str) -> Keyword | None:
 
 
 def nothing_but(word: Keyword, found: Found) -> Found:
-    """A reply that is one opt-out, opt-in or help word means that; what only resembles something else is dropped."""
+    """A reply that is one opt-out, opt-in or help word means that; what only resembles something else is dropped.
+
+    Not something grave that is quoted below it: whose words it is, a person decides.
+    """
     if word.kind == "start_ambiguous":
         return found
-    meant = tuple(f for f in found.findings if f.level == "urgent" or f.source == "optout")
+    meant = tuple(
+        f for f in found.findings if f.level == "urgent" or f.label in URGENT_LABELS or f.source == "optout"
+    )
     known = {f.label for f in meant}
     labels = tuple(label for label in found.labels if label in known)
     return replace(

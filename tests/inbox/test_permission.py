@@ -81,6 +81,10 @@ class Stop(InboxTestCase):
         self.hear("Stop\nI have chest pain")
         assert (self.consent(), self.conversation().level) == ("revoked", Level.URGENT)
 
+    def test_what_is_quoted_below_it_is_looked_at(self):
+        self.hear("Stop\n> I have chest pain")
+        assert (self.consent(), self.conversation().level) == ("revoked", Level.SIGNIFICANT)
+
     def test_of_whoever_has_an_old_number_now_it_ends_nothing_else(self):
         self.patient.contact_points.update(state="old")
         ContactPoint.objects.create(

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,13 +11,13 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engage.inbox.triage import asked, classifier, lexicon, vitals
-from engage.inbox.triage.disguise import undisguised
 from engage.inbox.triage.features import Material, Spot
 from engage.inbox.triage.gravest import gravest
 from engage.inbox.triage.keywords import Keyword, is_about_else, keyword, may_revoke
 from engage.inbox.triage.language import NAMES, language
 from engage.inbox.triage.reading import LABELS, LEVELS, Attempt, Finding, Reading, highest
-from engage.inbox.triage.text import Word, is_ours, parts, plain, words
+from engage.inbox.triage.spots import in_disguise, in_quotation, taken_apart
+from engage.inbox.triage.text import Word, words
 
 CODE_VERSION = "2"
 LONGEST = 20_000  # characters read; what follows makes a reply significant instead of being ignored
@@ -33,9 +32,6 @@ MAY_REVOKE = "May mean that messages should stop."
 ABOUT_ELSE = "Mentions that something should stop, but not messages."
 ELSEWHERE = frozenset({"opt_out", "wrong_person", "language", "auto_reply"})  # answers no question of ours
 SHORT = 3  # words of thanks that say nothing else
-ADVICE = re.compile(
-    r"\b(?:if|when) (?:you|your|youre)\b|\bsi (?:usted|tiene|siente|piensa|esta)\b|\byourself\b"
-)  # in a quotation
 BOOKING = frozenset({"confirm", "offer", "refill", "missed_visit"})
 
 
@@ -185,7 +181,7 @@ def prepare(
     blind: bool = False,
 ) -> Material:
     """Everything the stages look at, worked out once."""
-    body, quoted, tapped = _taken_apart(text[:LONGEST], outbound)
+    body, quoted, tapped = taken_apart(text[:LONGEST], outbound)
     outbound = outbound if outbound.strip() else tapped
     voice = channel in ("voice", "phone")
     said = words(body, voice=voice)
@@ -211,55 +207,8 @@ def prepare(
         lang=spoken,
         known_lang=lang,
         lexicon=version,
-        quoted=[] if blind else _in_quotation(quoted, outbound, known),
-        disguised=[] if blind else _in_disguise(body, said, known, voice=voice),
-    )
-
-
-def _taken_apart(text: str, outbound: str) -> tuple[str, str, str]:
-    """What the patient wrote, what is quoted, and what a tap-back quotes.
-
-    Where nothing is left but what looks like a quotation, and it is not our own message, it is what they wrote.
-    """
-    found = parts(text, outbound)
-    left = plain(found.quoted)
-    if plain(found.body) or not left or is_ours(left, outbound):
-        return found.body, found.quoted, found.tapped
-    return found.quoted, "", found.tapped
-
-
-def _in_quotation(quoted: str, outbound: str, known: lexicon.Lexicon | None) -> list[Spot]:
-    """What is grave in a quoted part, where it is neither our own message nor a clinic's advice."""
-    said = words(quoted)
-    return [_spot(said, hit) for hit in _urgent(said, known) if not _is_told(said, hit, outbound)]
-
-
-def _in_disguise(body: str, typed: list[Word], known: lexicon.Lexicon | None, *, voice: bool) -> list[Spot]:
-    """What is grave in words that are run together or spelt with other signs."""
-    said, changed = undisguised(body, typed, voice=voice)
-    hits = _urgent(said, known) if changed else []
-    return [
-        _spot(said, hit)
-        for hit in hits
-        if not changed.isdisjoint(word.start for word in said[hit.first : hit.last])
-    ]
-
-
-def _urgent(said: list[Word], known: lexicon.Lexicon | None) -> list[lexicon.Hit]:
-    hits = (known or lexicon.load()).scan(said) if said else []
-    return [hit for hit in hits if hit.entry.level == "urgent" and not hit.held]
-
-
-def _spot(said: list[Word], hit: lexicon.Hit) -> Spot:
-    return Spot(hit.entry.label, hit.entry.says, said[hit.first].start, said[hit.last - 1].end)
-
-
-def _is_told(said: list[Word], hit: lexicon.Hit, outbound: str) -> bool:
-    """Are these words of ours: of the message they answer, or of "if you have chest pain, call 911" in any other?"""
-    first, last = said[hit.first].sentence, said[hit.last - 1].sentence
-    sentence = " ".join(word.text for word in said if first <= word.sentence <= last)
-    return bool(ADVICE.search(sentence)) or is_ours(
-        " ".join(word.text for word in said[hit.first : hit.last]), outbound
+        quoted=[] if blind else in_quotation(quoted, outbound, known),
+        disguised=[] if blind else in_disguise(body, said, known, voice=voice),
     )
 
 

@@ -13,6 +13,7 @@ from engage.audit.models import record
 from engage.inbox.models import Conversation
 from engage.lib import clock, phone
 from engage.messaging import safety
+from engage.worklist import actions as worklist
 from engage.worklist.models import CLAIM_MINUTES, Reason, Task, TaskQuerySet
 
 BY = "system:escalate"
@@ -71,8 +72,6 @@ def _supervisors(task: Task, now: datetime) -> None:
     waited = int((now - task.created_at).total_seconds() // 60)
     number = task.clinic.on_call_number if task.clinic else ""
     call = f"call the clinician on call, {phone.display(number)}" if number else "no on-call number is known"
-    says = f"Nobody took it for {waited} minutes: {call}."
-    task.queue, task.summary = Task.Queue.SUPERVISORS, f"{says} {task.summary}"
-    if len(task.summary) > 300:
-        task.summary = f"{task.summary[:297]}…”."[:300]
-    task.save(update_fields=["escalated", "queue", "summary"])
+    task.queue = Task.Queue.SUPERVISORS
+    worklist.say(task, "ladder", f"Nobody took it for {waited} minutes: {call}.")
+    task.save(update_fields=["escalated", "queue", "because", "summary"])

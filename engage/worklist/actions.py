@@ -94,6 +94,12 @@ def _press(task: Task, more: Task) -> list[str]:
     return ["priority", "due_at", "queue"]
 
 
+def say(task: Task, source: str, sentence: str) -> None:
+    """Puts a sentence before the others of a locked task; saved by whoever calls, with `because` and `summary`."""
+    task.because = [*_because(task), [source, sentence]]
+    task.summary = stacked(task.because)
+
+
 def stacked(because: list[list[str]]) -> str:
     """The sentences in one summary, each once: those of the newest source first, so that they are never cut away."""
     groups = [[says for _, says in group] for _, group in groupby(because, key=lambda each: each[0])]

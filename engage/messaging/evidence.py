@@ -4,16 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, NamedTuple
-
-from django.db import connection
+from typing import NamedTuple
 
 from engage.messaging.locks import LOCKS
 from engage.messaging.models import Message
 from engage.messaging.rows import Row, Statement, among, ask_all, moment, several, stored
 from engage.patients import reach
-from engage.patients.models import Consent
+from engage.patients.models import Channel, Consent
 
 AGAIN = ":again"  # ends the key of a second try
 LOOK_BACK = timedelta(days=90)  # the longest of the gate's memories
@@ -35,7 +32,10 @@ COUNTED = (
 # A phone in a record is a permission, but never takes back what the number's owner has said.
 CONSENTS = (
     "SELECT address, channel, patient_id, decision, id FROM patients_consent"
-    " WHERE address {among} AND NOT (source = %s AND decision = %s)"
+    " WHERE address {one} AND NOT (source = %s AND decision = %s)"
+    # Whoever may have stopped on any number of theirs: few, of whom reach.stopped() knows the rest.
+    " UNION ALL SELECT '', '', patient_id, '', 0 FROM patients_contactpoint"
+    " WHERE patient_id {other} AND sms_consent = 'revoked' ORDER BY id"
 )
 ON_RECORD = (str(Consent.Source.EHR), str(Consent.Decision.GRANTED))
 CONVERSATIONS = (
@@ -120,7 +120,7 @@ def purpose_of(message: Message) -> str:
 
 
 def gather(messages: Sequence[Message], now: datetime) -> Evidence:
-    """Three queries, sent together, whatever the number of messages."""
+    """Three queries, sent together, whatever the number of messages; a fourth where somebody has ended texts on a number."""
     found = Evidence(now)
     own = {m.pk for m in messages if m.pk}
     addresses = several({m.address for m in messages if m.address})
@@ -128,7 +128,7 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     day, long_ago = stored(now - timedelta(hours=24)), stored(now - LOOK_BACK)
     consents, conversations, touches = ask_all(
         [
-            _all_consents(addresses, patients),
+            Statement(CONSENTS.format(one=among("text"), other=among()), [addresses, *ON_RECORD, patients]),
             Statement(CONVERSATIONS.format(among=among("text")), [addresses, day, day]),
             Statement(TOUCHES.format(among=among()), [patients, long_ago] * 2),
         ]
@@ -139,24 +139,18 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     return found
 
 
-def _all_consents(addresses: Any, patients: Any) -> Statement:
-    stopped, values = _stopped(connection.vendor)
-    sql = f"{CONSENTS.format(among=among('text'))} UNION ALL {stopped} ORDER BY id"
-    return Statement(sql, [addresses, *ON_RECORD, *values, patients])
-
-
-@cache
-def _stopped(vendor: str) -> tuple[str, tuple[Any, ...]]:
-    """Rows as those of CONSENTS, with "" for the address."""
-    sql, values = reach.stopped().order_by().values_list("patient_id").query.sql_with_params()
-    rows = f'{sql} AND "patients_contactpoint"."patient_id" {among()}'
-    plain = tuple(str(value) if isinstance(value, str) else value for value in values)
-    return f"SELECT '', 'sms', patient_id, 'revoked', 0 FROM ({rows}) AS stopped", plain  # noqa: S608
-
-
 def _consents(found: Evidence, rows: Iterable[Row]) -> None:
+    perhaps = set()
     for address, channel, patient, decision, _ in rows:
-        found.revoked.setdefault((address, channel), []).append((patient, decision))
+        if address:
+            found.revoked.setdefault((address, channel), []).append((patient, decision))
+        else:
+            perhaps.add(patient)
+    if perhaps:
+        stopped = reach.stopped().filter(patient__in=perhaps).values_list("patient_id", flat=True)
+        found.revoked["", str(Channel.SMS)] = [
+            (patient, Consent.Decision.REVOKED) for patient in set(stopped)
+        ]
 
 
 def _conversations(found: Evidence, rows: Iterable[Row], own: set[int]) -> None:

@@ -33,9 +33,11 @@ COUNTED = (
 CONSENTS = (
     "SELECT address, channel, patient_id, decision, id FROM patients_consent"
     " WHERE address {one} AND NOT (source = %s AND decision = %s)"
-    # Whoever may have stopped on any number of theirs: few, of whom reach.stopped() knows the rest.
-    " UNION ALL SELECT '', '', patient_id, '', 0 FROM patients_contactpoint"
-    " WHERE patient_id {other} AND sms_consent = 'revoked' ORDER BY id"
+    # Whoever may have stopped on any number of theirs, and records merged into theirs: few, who are then asked about.
+    " UNION ALL SELECT '', 'stopped', patient_id, '', 0 FROM patients_contactpoint"
+    " WHERE patient_id {other} AND sms_consent = 'revoked'"
+    " UNION ALL SELECT '', 'merged', merged_into_id, '', id FROM patients_patient WHERE merged_into_id {other}"
+    " ORDER BY id"
 )
 ON_RECORD = (str(Consent.Source.EHR), str(Consent.Decision.GRANTED))
 CONVERSATIONS = (
@@ -49,13 +51,9 @@ AUTOMATIC = (
     "m.direction = 'out' AND NOT m.safety AND (+m.author_id IS NULL OR +m.stream_id IS NOT NULL)"
     f" AND ({COUNTED})"
 )
-# With those of the records that were merged into the patient's. "CROSS JOIN": SQLite keeps the order of the two.
 TOUCHES = (
     "SELECT m.id, m.patient_id, m.about, m.accepted_at, m.key FROM messaging_message m"  # noqa: S608
     f" WHERE m.patient_id {{among}} AND {AUTOMATIC}"
-    " UNION ALL SELECT m.id, p.merged_into_id, m.about, m.accepted_at, m.key"
-    " FROM patients_patient p CROSS JOIN messaging_message m"
-    f" WHERE p.merged_into_id {{among}} AND m.patient_id = p.id AND {AUTOMATIC}"
 )
 
 
@@ -120,7 +118,8 @@ def purpose_of(message: Message) -> str:
 
 
 def gather(messages: Sequence[Message], now: datetime) -> Evidence:
-    """Three queries, sent together, whatever the number of messages; a fourth where somebody has ended texts on a number."""
+    """Three queries, sent together, whatever the number of messages; one more each where somebody has ended texts on a
+    number, or has had another record."""
     found = Evidence(now)
     own = {m.pk for m in messages if m.pk}
     addresses = several({m.address for m in messages if m.address})
@@ -128,14 +127,19 @@ def gather(messages: Sequence[Message], now: datetime) -> Evidence:
     day, long_ago = stored(now - timedelta(hours=24)), stored(now - LOOK_BACK)
     consents, conversations, touches = ask_all(
         [
-            Statement(CONSENTS.format(one=among("text"), other=among()), [addresses, *ON_RECORD, patients]),
+            Statement(
+                CONSENTS.format(one=among("text"), other=among()), [addresses, *ON_RECORD, patients, patients]
+            ),
             Statement(CONVERSATIONS.format(among=among("text")), [addresses, day, day]),
-            Statement(TOUCHES.format(among=among()), [patients, long_ago] * 2),
+            Statement(TOUCHES.format(among=among()), [patients, long_ago]),
         ]
     )
     _consents(found, consents)
     _conversations(found, conversations, own)
     _touches(found, touches, own)
+    if merged := {pk: patient for _, what, patient, _, pk in consents if what == "merged"}:
+        (more,) = ask_all([Statement(TOUCHES.format(among=among()), [several(merged), long_ago])])
+        _touches(found, [(pk, merged[patient], *rest) for pk, patient, *rest in more], own)
     return found
 
 
@@ -144,7 +148,7 @@ def _consents(found: Evidence, rows: Iterable[Row]) -> None:
     for address, channel, patient, decision, _ in rows:
         if address:
             found.revoked.setdefault((address, channel), []).append((patient, decision))
-        else:
+        elif channel == "stopped":
             perhaps.add(patient)
     if perhaps:
         stopped = reach.stopped().filter(patient__in=perhaps).values_list("patient_id", flat=True)

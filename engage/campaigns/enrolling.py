@@ -81,7 +81,11 @@ def judged(gaps: QuerySet[CareGap], campaign: Campaign) -> QuerySet[Any]:
         When(~Q(patient__language__in=approved_languages(campaign)), then=Value(Why.NO_LANGUAGE.value)),
         When(Exists(elsewhere | answered), then=which),  # most have neither: one look instead of two
         When(Q(texts_lately__gte=MOST_TEXTS), then=Value(Why.RECENT.value)),
-        When(Exists(reach.stopped().filter(patient=OuterRef("patient"))), then=Value(Why.OPTED_OUT.value)),
+        When(  # few have ended anything: only of them the rest is asked
+            Exists(points.filter(sms_consent=revoked))
+            & Exists(reach.stopped().filter(patient=OuterRef("patient"))),
+            then=Value(Why.OPTED_OUT.value),
+        ),
         When(Exists(usable.filter(sms_consent=granted)), then=Value("")),
         When(Exists(opted_out), then=Value(Why.OPTED_OUT.value)),
         When(Exists(usable), then=Value(Why.NO_CONSENT.value)),
